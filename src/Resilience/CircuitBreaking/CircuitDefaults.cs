@@ -1,0 +1,15 @@
+namespace Resilience.CircuitBreaking;
+
+/// <summary>The defaults of a circuit, in one place.</summary>
+internal static class CircuitDefaults
+{
+    public const int ConsecutiveFailures = 5;
+    public const int ConsecutiveFailuresInPool = 10;
+    public const double Jitter = 0.1;
+    public const int HalfOpenTrials = 1;
+    public const int SuccessThreshold = 2;
+    public static readonly TimeSpan FailureWindow = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan BreakDuration = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan MaxBreakDuration = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan HalfOpenExpiry = TimeSpan.FromSeconds(30);
+}

@@ -1,0 +1,16 @@
+namespace Resilience.Timeouts;
+
+/// <summary>The defaults of timeouts, in one place.</summary>
+internal static class TimeoutDefaults
+{
+    public static readonly TimeSpan Total = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Attempt = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Connect = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(90);
+
+    /// <summary>No attempt or wait is begun with less than this left of the deadline.</summary>
+    public static readonly TimeSpan Least = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>A limit longer than a timer can hold, some 49 days, is none.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
+}
