@@ -1,0 +1,360 @@
+using Resilience.CircuitBreaking;
+using Resilience.Primitives;
+
+namespace Resilience.Backends;
+
+/// <summary>
+/// One server of a pool at run time. All that is known of it lives here and nowhere else: what the operator said, what
+/// probes and traffic say, its circuit and its load. Thread-safe; what changes its availability goes through its pool,
+/// one change at a time.
+/// </summary>
+public sealed class Backend : ICircuitOwner
+{
+    /* In flight in the lower 24 bits, attempts ever started above: one interlocked step keeps both. */
+    private const int StartedShift = 24;
+    private const long InFlightMask = (1L << StartedShift) - 1;
+    private const long OneStarted = (1L << StartedShift) + 1;
+    private const int Removed = 3;
+
+    private readonly BackendPool _pool;
+    private BackendDefinition _definition;
+    private BackendStatus _status;
+    private TaskCompletionSource? _idle;
+    private long _load;
+    private long _failures;
+    private int _administration;
+    private int _lastFailure;
+
+    internal Backend(BackendPool pool, BackendDefinition definition, CircuitRules rules, string source)
+    {
+        _pool = pool;
+        _definition = definition;
+        _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
+        Source = source;
+        Circuit = new CircuitBreaker(rules, pool.Clock, pool.Random, this);
+    }
+
+    /// <summary>What it is. A reload may change its weight and metadata.</summary>
+    public BackendDefinition Definition => Volatile.Read(ref _definition);
+
+    /// <summary>The name by which it is known: its given name, else its address.</summary>
+    public string Name => Definition.Identity;
+
+    /// <summary>Its state, why, and since when.</summary>
+    public BackendStatus Status => Volatile.Read(ref _status);
+
+    /// <summary>The one word for it.</summary>
+    public BackendState State => Status.State;
+
+    /// <summary>Whether it should be used: nothing objects to it taking traffic.</summary>
+    public bool IsAlive => State == BackendState.Healthy;
+
+    /// <summary>What the operator said.</summary>
+    public AdministrativeState Administration =>
+        Volatile.Read(ref _administration) is var value && value == Removed
+            ? AdministrativeState.Draining
+            : (AdministrativeState)value;
+
+    /// <summary>Its circuit.</summary>
+    public CircuitBreaker Circuit { get; }
+
+    /// <summary>What probes say.</summary>
+    public ActiveVerdict ActiveVerdict { get; private set; }
+
+    /// <summary>What real traffic says.</summary>
+    public PassiveVerdict PassiveVerdict { get; private set; }
+
+    /// <summary>How long its ejection still lasts; zero if it is not ejected.</summary>
+    public TimeSpan EjectedFor =>
+        PassiveVerdict == PassiveVerdict.Ejected
+            ? TimeSpan.FromMilliseconds(Math.Max(0, EjectedUntil - _pool.Clock.Milliseconds))
+            : TimeSpan.Zero;
+
+    /// <summary>Attempts that hold it now, those whose response body is still being read included.</summary>
+    public int InFlight => (int)(Volatile.Read(ref _load) & InFlightMask);
+
+    /// <summary>Attempts ever sent to it.</summary>
+    public long Attempts => Volatile.Read(ref _load) >> StartedShift;
+
+    /// <summary>Attempts that failed by its own or its application's fault.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>The last probe's result; <see langword="null"/> before the first.</summary>
+    public ProbeResult? LastProbe { get; private set; }
+
+    /// <summary>Successful probes in a row.</summary>
+    public int ConsecutiveProbeSuccesses { get; private set; }
+
+    /// <summary>Failed probes in a row.</summary>
+    public int ConsecutiveProbeFailures { get; private set; }
+
+    /// <summary>Which list of backends it belongs to.</summary>
+    internal string Source { get; }
+
+    internal BackendPool Pool => _pool;
+
+    /// <summary>The passive checker's own figures for this backend.</summary>
+    internal PassiveRecord Passive { get; } = new();
+
+    internal long EjectedUntil { get; private set; }
+
+    internal CircuitState ShownCircuit { get; set; }
+
+    internal bool IsRemoved => Volatile.Read(ref _administration) == Removed;
+
+    private string? ActiveDetail { get; set; }
+
+    private string? PassiveDetail { get; set; }
+
+    /// <summary>
+    /// Says by hand what probes would find. Its counters start anew; later probes may change it again.
+    /// </summary>
+    public void SetAlive(bool isAlive) =>
+        _pool.Change(
+            this,
+            isAlive,
+            static (backend, _, isAlive) =>
+            {
+                backend.RestartActiveVerdict(
+                    isAlive ? ActiveVerdict.Healthy : ActiveVerdict.Unhealthy,
+                    isAlive ? "set alive by hand" : "set dead by hand"
+                );
+                return true;
+            }
+        );
+
+    /// <summary>Takes it out of rotation at once; what it has in flight finishes. Only <see cref="Enable"/> undoes it.</summary>
+    public void Drain() => Administer(AdministrativeState.Draining);
+
+    /// <summary>
+    /// Drains it and waits until nothing is in flight, response bodies included.
+    /// </summary>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>
+    /// <param name="cancellationToken">Ends the waiting, not the draining.</param>
+    /// <returns>Whether nothing was in flight within the time. It stays drained either way.</returns>
+    public async Task<bool> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
+    {
+        Drain();
+        try
+        {
+            await WhenIdle().WaitAsync(timeout, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Takes no traffic until <see cref="Enable"/>; it is still probed.</summary>
+    public void Disable() => Administer(AdministrativeState.Disabled);
+
+    /// <summary>Undoes <see cref="Drain"/> and <see cref="Disable"/>.</summary>
+    public void Enable() => Administer(AdministrativeState.Enabled);
+
+    /// <summary>The name.</summary>
+    public override string ToString() => Name;
+
+    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to) =>
+        _pool.Change(this, 0, static (_, _, _) => true);
+
+    /// <summary>
+    /// Takes a lease if the operator and the circuit allow it; health verdicts do not matter here, they are the
+    /// snapshot's business.
+    /// </summary>
+    internal BackendLease? TryAcquire(in PickContext context)
+    {
+        // Counted in before the state is looked at: who drains sets the state before it looks at the count, so one of
+        // the two always sees the other (both steps are full fences).
+        Interlocked.Add(ref _load, OneStarted);
+        if (
+            Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
+            && Circuit.TryAcquire(out var permit)
+        )
+        {
+            return new BackendLease(this, permit, context.LastAttempt);
+        }
+
+        Leave(OneStarted);
+        return null;
+    }
+
+    /// <summary>One attempt less in flight.</summary>
+    internal void Leave(long amount = 1)
+    {
+        var load = Interlocked.Add(ref _load, -amount);
+        if ((load & InFlightMask) == 0)
+        {
+            Volatile.Read(ref _idle)?.TrySetResult();
+        }
+    }
+
+    internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
+    {
+        Circuit.Report(permit, Note(outcome));
+        _pool.Observer?.OnOutcome(this, outcome);
+    }
+
+    internal void OnReportedLate(CircuitPermit permit, in AttemptOutcome outcome)
+    {
+        Note(outcome);
+        Circuit.ReportLateFailure(permit);
+        _pool.Observer?.OnOutcome(this, outcome);
+    }
+
+    /// <summary>What the last failure was, in words.</summary>
+    internal string DescribeLastFailure()
+    {
+        var packed = Volatile.Read(ref _lastFailure);
+        return new AttemptOutcome(OutcomeKind.Failure, (FailureKind)(packed >> 16), packed & 0xFFFF).ToString();
+    }
+
+    /// <summary>Whether operator, weight and circuit let it take traffic at this moment.</summary>
+    internal bool IsAdmissible(long now) =>
+        Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
+        && Definition.Weight > 0
+        && Circuit.Admits(now);
+
+    /// <summary>Whether health objects to it taking traffic.</summary>
+    internal bool IsHealthObjecting =>
+        ActiveVerdict == ActiveVerdict.Unhealthy || PassiveVerdict == PassiveVerdict.Ejected;
+
+    /* What follows runs inside the pool's critical section. */
+
+    internal void Redefine(BackendDefinition definition) => Volatile.Write(ref _definition, definition);
+
+    internal void Remove() => Interlocked.Exchange(ref _administration, Removed);
+
+    internal void RecordProbe(ProbeResult result)
+    {
+        LastProbe = result;
+        ConsecutiveProbeSuccesses = result.IsSuccess ? ConsecutiveProbeSuccesses + 1 : 0;
+        ConsecutiveProbeFailures = result.IsSuccess ? 0 : ConsecutiveProbeFailures + 1;
+    }
+
+    internal void SetActiveVerdict(ActiveVerdict verdict, string detail)
+    {
+        var recovered = ActiveVerdict == ActiveVerdict.Unhealthy && verdict == ActiveVerdict.Healthy;
+        ActiveVerdict = verdict;
+        ActiveDetail = detail;
+        if (recovered)
+        {
+            Circuit.Hint();
+        }
+    }
+
+    /// <summary>A verdict that does not come from counted probes; counting starts anew.</summary>
+    internal void RestartActiveVerdict(ActiveVerdict verdict, string detail)
+    {
+        ConsecutiveProbeSuccesses = 0;
+        ConsecutiveProbeFailures = 0;
+        SetActiveVerdict(verdict, detail);
+    }
+
+    internal void Eject(long until, string detail)
+    {
+        PassiveVerdict = PassiveVerdict.Ejected;
+        EjectedUntil = until;
+        PassiveDetail = detail;
+    }
+
+    internal void Readmit()
+    {
+        // Failures of what was in flight when it was ejected are old evidence: they must not eject it again at once.
+        Passive.EndRun();
+        PassiveVerdict = PassiveVerdict.Healthy;
+        PassiveDetail = "ejection ended";
+    }
+
+    /// <summary>The shown state as it follows from everything else.</summary>
+    internal (BackendState State, StateReason Reason) Derive() =>
+        Volatile.Read(ref _administration) switch
+        {
+            (int)AdministrativeState.Draining or Removed => (BackendState.Draining, StateReason.Draining),
+            (int)AdministrativeState.Disabled => (BackendState.Unhealthy, StateReason.Disabled),
+            _ when Circuit.State != CircuitState.Closed => (BackendState.Unhealthy, StateReason.Circuit),
+            _ when PassiveVerdict == PassiveVerdict.Ejected => (BackendState.Unhealthy, StateReason.Passive),
+            _ when ActiveVerdict == ActiveVerdict.Unhealthy => (BackendState.Unhealthy, StateReason.Active),
+            _ => (BackendState.Healthy, StateReason.None),
+        };
+
+    /// <summary>Publishes the derived state; returns the status before and after.</summary>
+    internal (BackendStatus From, BackendStatus To) Settle()
+    {
+        var from = _status;
+        var (state, reason) = Derive();
+        if (from.State == state && from.Reason == reason)
+        {
+            return (from, from);
+        }
+
+        // The state's age is not the reason's: a second objection does not make it younger.
+        var since = from.State == state ? from.Since : _pool.Clock.UtcNow;
+        var to = new BackendStatus(state, reason, DetailOf(reason), since);
+        Volatile.Write(ref _status, to);
+        return (from, to);
+    }
+
+    private string DetailOf(StateReason reason) =>
+        reason switch
+        {
+            StateReason.Disabled => "disabled by the operator",
+            StateReason.Draining => IsRemoved ? "left the pool" : "drained by the operator",
+            StateReason.Circuit => $"circuit opened, the last failure: {DescribeLastFailure()}",
+            StateReason.Passive => PassiveDetail ?? "",
+            StateReason.Active => ActiveDetail ?? "",
+            _ => RecoveryDetail(),
+        };
+
+    /// <summary>Why it is healthy again: the objection that was shown last has gone.</summary>
+    private string RecoveryDetail() =>
+        _status.Reason switch
+        {
+            StateReason.Circuit => "circuit closed",
+            StateReason.Passive => PassiveDetail ?? "",
+            StateReason.Active => ActiveDetail ?? "",
+            _ => "enabled by the operator",
+        };
+
+    private void Administer(AdministrativeState state) =>
+        _pool.Change(
+            this,
+            state,
+            static (backend, _, state) => Interlocked.Exchange(ref backend._administration, (int)state) != (int)state
+        );
+
+    private Task WhenIdle()
+    {
+        var idle = Volatile.Read(ref _idle);
+        if (idle is null || idle.Task.IsCompleted)
+        {
+            var fresh = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var seen = Interlocked.CompareExchange(ref _idle, fresh, idle);
+            idle = ReferenceEquals(seen, idle) ? fresh : seen!;
+        }
+
+        if (InFlight == 0)
+        {
+            idle.TrySetResult();
+        }
+
+        return idle.Task;
+    }
+
+    private CircuitOutcome Note(in AttemptOutcome outcome)
+    {
+        if (outcome.IsFailure)
+        {
+            Interlocked.Increment(ref _failures);
+            Volatile.Write(ref _lastFailure, ((int)outcome.Failure << 16) | (outcome.StatusCode & 0xFFFF));
+        }
+
+        return outcome.Kind switch
+        {
+            OutcomeKind.Failure => CircuitOutcome.Failure,
+            OutcomeKind.Neutral => CircuitOutcome.Neutral,
+            // An application's failure is an answer: the circuit guards against backends that give none.
+            _ => CircuitOutcome.Success,
+        };
+    }
+}

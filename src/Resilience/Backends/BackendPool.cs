@@ -1,0 +1,652 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Resilience.CircuitBreaking;
+using Resilience.Primitives;
+using Resilience.Retries;
+using Resilience.Telemetry;
+
+namespace Resilience.Backends;
+
+/// <summary>
+/// The named, changing set of backends that answer the same requests; all state is in it. Requests read one immutable
+/// <see cref="PoolSnapshot"/>; every change of a backend's availability goes through one critical section, which keeps
+/// the snapshot true to the states. Thread-safe.
+/// </summary>
+public sealed class BackendPool : IDisposable, IAsyncDisposable
+{
+    /// <summary>The list that a pool's own <see cref="Add"/> puts backends on.</summary>
+    private const string ManualSource = "manual";
+
+    /// <summary>The list that <see cref="Apply"/> replaces unless told otherwise.</summary>
+    private const string DefaultSource = "configuration";
+
+    /// <summary>A first change rebuilds the snapshot at once, those that follow within this time together.</summary>
+    private const long RebuildSpacingMilliseconds = 50;
+
+    /// <summary>Timers are not set closer than this: the coarse clock moves in steps of a few milliseconds.</summary>
+    private const long ShortestTimerMilliseconds = 10;
+
+    /// <summary>Refused picks before every available backend is looked at (law 11).</summary>
+    private const int MostRefusals = 3;
+
+    /// <summary>Requests that may wait at once for a half-open circuit's trial (law 8).</summary>
+    private const int MostQueued = 1_024;
+
+    private readonly Lock _gate = new();
+    private readonly IBackendSelector _selector;
+    private readonly EventHub<PoolEvent> _events = new(static (item, missed) => item with { Missed = missed });
+    private readonly ITimer _timer;
+    private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<string, Backend> _byIdentity = new(StringComparer.Ordinal);
+    private Backend[] _backends = [];
+    private IMembershipObserver[] _membershipObservers = [];
+    private CircuitRules _circuitRules;
+    private PoolSnapshot _snapshot = new(0, [], [], null, isFailOpen: false, default, long.MaxValue);
+    private BackendPicker? _picker;
+    private IOutcomeObserver? _observer;
+    private long _rebuiltAt = long.MinValue / 2;
+    private int _queued;
+    private bool _isStale;
+    private bool _isDisposed;
+
+    /// <summary>Creates a pool.</summary>
+    /// <param name="name">Its name in logs, metrics and exceptions.</param>
+    /// <param name="backends">Its first backends; at least one, no two of the same identity.</param>
+    /// <param name="selector">What chooses among them, for instance a <c>RoundRobinSelector</c>.</param>
+    /// <param name="options">How it behaves; the defaults if <see langword="null"/>. Read once, here.</param>
+    /// <param name="timeProvider">The clock; the system's if <see langword="null"/>.</param>
+    /// <param name="random">The source of random draws, thread-safe; the shared one if <see langword="null"/>.</param>
+    /// <param name="loggerFactory">Where state changes are logged; nowhere if <see langword="null"/>.</param>
+    /// <exception cref="ArgumentException">
+    /// The list is empty or holds duplicates, or an option is out of range; the message names every problem.
+    /// </exception>
+    public BackendPool(
+        string name,
+        IEnumerable<BackendDefinition> backends,
+        IBackendSelector selector,
+        BackendPoolOptions? options = null,
+        TimeProvider? timeProvider = null,
+        Random? random = null,
+        ILoggerFactory? loggerFactory = null
+    )
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(backends);
+        ArgumentNullException.ThrowIfNull(selector);
+        options ??= new BackendPoolOptions();
+        Name = name;
+        Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        Random = random ?? RandomSource.Default;
+        Budget = new RetryBudget(options.RetryBudget, Clock);
+        _selector = selector;
+        _circuitRules = new CircuitRules(options.CircuitBreaker);
+        _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
+        _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
+        if (_logger != NullLogger.Instance)
+        {
+            _events.Subscribe(item => PoolEventLog.Write(_logger, item), OnSubscriberFailed);
+        }
+
+        Apply(backends);
+    }
+
+    /// <summary>Its name in logs, metrics and exceptions.</summary>
+    public string Name { get; }
+
+    /// <summary>What it looks like now: one volatile read.</summary>
+    public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
+
+    /// <summary>Its backends.</summary>
+    public IReadOnlyList<Backend> Backends => Snapshot.Backends;
+
+    /// <summary>The allowance of extra attempts that its requests share.</summary>
+    public RetryBudget Budget { get; }
+
+    internal Clock Clock { get; }
+
+    internal Random Random { get; }
+
+    internal ILogger Logger => _logger;
+
+    /// <summary>Learns from every attempt's outcome; set once, before the first request.</summary>
+    internal IOutcomeObserver? Observer
+    {
+        get => Volatile.Read(ref _observer);
+        set => Volatile.Write(ref _observer, value);
+    }
+
+    internal bool IsDisposed => Volatile.Read(ref _isDisposed);
+
+    /// <summary>The backend of that identity, its name or else its address; <see langword="null"/> if there is none.</summary>
+    public Backend? Find(string identity) => _byIdentity.GetValueOrDefault(identity);
+
+    /// <summary>The backends to whose taking traffic nothing objects.</summary>
+    public IReadOnlyList<Backend> GetHealthyBackends() => [.. Backends.Where(backend => backend.IsAlive)];
+
+    /// <summary>
+    /// Replaces a whole list of backends: works out the difference, keeps the state of those that stay, lets those that
+    /// go finish what they have. An equal list changes nothing.
+    /// </summary>
+    /// <param name="backends">The new list; at least one, no two of the same identity.</param>
+    /// <param name="source">Which list it replaces, where backends come from several.</param>
+    /// <returns>Whether anything changed.</returns>
+    /// <exception cref="ArgumentException">The list is empty or holds duplicates; nothing is changed.</exception>
+    /// <exception cref="ObjectDisposedException">The pool has been disposed.</exception>
+    public bool Apply(IEnumerable<BackendDefinition> backends, string source = DefaultSource)
+    {
+        ArgumentNullException.ThrowIfNull(backends);
+        ArgumentNullException.ThrowIfNull(source);
+        var wanted = backends.ToArray();
+        if (wanted.Length == 0)
+        {
+            throw new ArgumentException($"The pool '{Name}' needs at least one backend.", nameof(backends));
+        }
+
+        if (Array.Exists(wanted, static each => each is null))
+        {
+            throw new ArgumentException($"The pool '{Name}' was given a backend that is null.", nameof(backends));
+        }
+
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            ThrowIfDuplicate(wanted, source);
+            return Replace(wanted, source);
+        }
+    }
+
+    /// <summary>Adds one backend.</summary>
+    /// <exception cref="ArgumentException">The pool has one of that identity.</exception>
+    /// <exception cref="ObjectDisposedException">The pool has been disposed.</exception>
+    public Backend Add(BackendDefinition backend)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_byIdentity.ContainsKey(backend.Identity))
+            {
+                throw new ArgumentException(
+                    $"The pool '{Name}' has a backend '{backend.Identity}' already.",
+                    nameof(backend)
+                );
+            }
+
+            var added = new Backend(this, backend, _circuitRules, ManualSource);
+            ChangeMembers([.. _backends, added], [added], []);
+            return added;
+        }
+    }
+
+    /// <summary>Removes one backend: it takes no new request and finishes those that it has.</summary>
+    /// <returns>Whether the pool had it.</returns>
+    public bool Remove(string identity)
+    {
+        ArgumentNullException.ThrowIfNull(identity);
+        lock (_gate)
+        {
+            if (_isDisposed || !_byIdentity.TryGetValue(identity, out var backend))
+            {
+                return false;
+            }
+
+            ChangeMembers([.. _backends.Where(each => each != backend)], [], [backend]);
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Calls <paramref name="handler"/> for every event from now on, in order, each once, on the thread pool and never
+    /// two at a time, until the result is disposed. What it throws is logged and survived.
+    /// </summary>
+    public IDisposable Subscribe(Action<PoolEvent> handler)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return _events.Subscribe(handler, OnSubscriberFailed);
+    }
+
+    /// <summary>The events from the moment that the enumeration begins, until the pool is disposed.</summary>
+    public IAsyncEnumerable<PoolEvent> WatchAsync(CancellationToken cancellationToken = default) =>
+        _events.WatchAsync(cancellationToken);
+
+    /// <summary>
+    /// Ends the pool: new requests fail with <see cref="ObjectDisposedException"/>, those in flight finish.
+    /// </summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_isDisposed)
+            {
+                return;
+            }
+
+            Volatile.Write(ref _isDisposed, true);
+            foreach (var backend in _backends)
+            {
+                backend.Remove();
+            }
+
+            Publish(new PoolSnapshot(_snapshot.Version + 1, _backends, [], null, false, default, long.MaxValue));
+            foreach (var observer in _membershipObservers)
+            {
+                // Whoever works for the members in the background has nothing left to do (law 13).
+                observer.OnMembersChanged([], _backends);
+            }
+        }
+
+        _timer.Dispose();
+        // The log's subscription ends with the others, once its queue is empty.
+        _events.Complete();
+    }
+
+    /// <inheritdoc cref="Dispose"/>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return _timer.DisposeAsync();
+    }
+
+    /// <summary>
+    /// Changes one backend inside the critical section, publishes what became of its state, and refreshes the snapshot.
+    /// The only way in which a backend's verdicts and administration change.
+    /// </summary>
+    /// <param name="change">Told the clock's milliseconds; says whether it changed anything.</param>
+    /// <returns>Whether anything changed; never for a backend that has left.</returns>
+    internal bool Change<TArg>(Backend backend, TArg arg, Func<Backend, long, TArg, bool> change)
+    {
+        lock (_gate)
+        {
+            if (_isDisposed || backend.IsRemoved)
+            {
+                return false;
+            }
+
+            var now = Clock.Milliseconds;
+            if (!change(backend, now, arg))
+            {
+                return false;
+            }
+
+            Settle(backend);
+            MarkStale(now);
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// A lease of a backend that this request has not tried: in the usual case one pick, one interlocked step and one
+    /// volatile read. Only after three refusals in a row does it look at every available backend.
+    /// </summary>
+    /// <returns><see langword="null"/> if none is left that is available and untried.</returns>
+    internal BackendLease? TryLease(in PickContext context, string? pinned)
+    {
+        if (pinned is not null)
+        {
+            return Find(pinned) is { } backend && !context.HasTried(backend) ? backend.TryAcquire(context) : null;
+        }
+
+        var snapshot = Snapshot;
+        if (snapshot.Picker is { } picker)
+        {
+            for (var refusals = 0; refusals < MostRefusals; refusals++)
+            {
+                var backend = picker.Pick(in context);
+                if (backend is null)
+                {
+                    break;
+                }
+
+                if (!context.HasTried(backend) && backend.TryAcquire(context) is { } lease)
+                {
+                    return lease;
+                }
+            }
+        }
+
+        return TryEach(snapshot.AvailableSpan, context, static (backend, context) => !context.HasTried(backend));
+    }
+
+    /// <summary>A lease of an untried backend that would take traffic if health did not object.</summary>
+    internal BackendLease? TryLeaseObjected(in PickContext context, string? pinned)
+    {
+        var snapshot = Snapshot;
+        return pinned is not null || snapshot.Refusals is { Ejected: 0, Unhealthy: 0 }
+            ? null
+            : TryEach(
+                snapshot.BackendSpan,
+                context,
+                static (backend, context) =>
+                    backend.IsHealthObjecting && backend.Definition.Weight > 0 && !context.HasTried(backend)
+            );
+    }
+
+    /// <summary>A lease of whatever admits a request: of an available backend, tried or not, else of any untried one.</summary>
+    internal BackendLease? TryLeaseAny(PoolSnapshot snapshot, in PickContext context, string? pinned) =>
+        pinned is not null
+            ? Find(pinned)?.TryAcquire(context)
+            : TryLease(context, pinned)
+                ?? TryEach(snapshot.AvailableSpan, context, static (_, _) => true)
+                ?? TryLeaseObjected(context, pinned);
+
+    /// <summary>
+    /// Whether waiting for the next snapshot is worth while for a request that nobody has admitted: a half-open circuit's
+    /// trial is out, or a circuit has changed since it refused. Asks the circuits, not the snapshot's figures: whoever
+    /// takes a trial changes the circuit first and the snapshot after it, and a request that comes between the two must
+    /// not fail. Either change brings a younger snapshot, which ends the wait.
+    /// </summary>
+    internal bool MayAdmitSoon(PoolSnapshot snapshot, string? pinned)
+    {
+        var now = Clock.Milliseconds;
+        if (pinned is not null)
+        {
+            return Find(pinned) is { } backend && MayAdmitSoon(backend, now);
+        }
+
+        foreach (var backend in snapshot.BackendSpan)
+        {
+            if (backend.Definition.Weight > 0 && MayAdmitSoon(backend, now))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Room for one more request that waits for a half-open circuit's trial; the number is bounded.</summary>
+    internal bool TryEnterQueue()
+    {
+        if (Interlocked.Increment(ref _queued) <= MostQueued)
+        {
+            return true;
+        }
+
+        LeaveQueue();
+        return false;
+    }
+
+    internal void LeaveQueue() => Interlocked.Decrement(ref _queued);
+
+    /// <summary>Brings the snapshot up to date if anything has changed it or time has passed it by.</summary>
+    internal void Refresh()
+    {
+        lock (_gate)
+        {
+            if (!_isDisposed)
+            {
+                Rebuild(Clock.Milliseconds);
+            }
+        }
+    }
+
+    /// <summary>For who found nothing in the snapshot: a younger one, if there is reason for one.</summary>
+    internal PoolSnapshot FreshSnapshot()
+    {
+        if (Volatile.Read(ref _isStale) || Clock.Milliseconds >= Snapshot.NextChange)
+        {
+            Refresh();
+        }
+
+        return Snapshot;
+    }
+
+    internal void Configure(BackendPoolOptions options)
+    {
+        lock (_gate)
+        {
+            var rules = new CircuitRules(options.CircuitBreaker);
+            Budget.Configure(options.RetryBudget);
+            _circuitRules = rules;
+            foreach (var backend in _backends)
+            {
+                backend.Circuit.Configure(rules);
+            }
+
+            MarkStale(Clock.Milliseconds);
+        }
+    }
+
+    /// <summary>Tells <paramref name="observer"/> of the members there are, as added, and of every change from then on.</summary>
+    internal void Observe(IMembershipObserver observer)
+    {
+        lock (_gate)
+        {
+            Unobserve(observer);
+            if (_isDisposed)
+            {
+                return;
+            }
+
+            _membershipObservers = [.. _membershipObservers, observer];
+            observer.OnMembersChanged(_backends, []);
+        }
+    }
+
+    internal void Unobserve(IMembershipObserver observer)
+    {
+        lock (_gate)
+        {
+            _membershipObservers = [.. _membershipObservers.Where(each => each != observer)];
+        }
+    }
+
+    internal void Announce(Func<BackendPool, DateTimeOffset, PoolEvent> create)
+    {
+        lock (_gate)
+        {
+            _events.Publish(create(this, Clock.UtcNow));
+        }
+    }
+
+    /// <summary>One pass, from a random place on, so that a herd of refused requests does not meet at the first one.</summary>
+    private static BackendLease? TryEach(
+        ReadOnlySpan<Backend> backends,
+        in PickContext context,
+        Func<Backend, PickContext, bool> isWanted
+    )
+    {
+        var start = backends.Length > 1 ? context.Random.Next(backends.Length) : 0;
+        for (var i = 0; i < backends.Length; i++)
+        {
+            var at = start + i;
+            var backend = backends[at < backends.Length ? at : at - backends.Length];
+            if (isWanted(backend, context) && backend.TryAcquire(context) is { } lease)
+            {
+                return lease;
+            }
+        }
+
+        return null;
+    }
+
+    private static bool MayAdmitSoon(Backend backend, long now) =>
+        backend.Administration == AdministrativeState.Enabled
+        && (backend.Circuit.State == CircuitState.HalfOpen || backend.Circuit.Admits(now));
+
+    private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(_logger, exception, Name);
+
+    private void ThrowIfDuplicate(BackendDefinition[] wanted, string source)
+    {
+        var duplicates = wanted
+            .GroupBy(each => each.Identity, StringComparer.Ordinal)
+            .Where(group =>
+                group.Count() > 1 || (_byIdentity.TryGetValue(group.Key, out var has) && has.Source != source)
+            )
+            .Select(group => $"'{group.Key}'")
+            .ToArray();
+        if (duplicates.Length > 0)
+        {
+            throw new ArgumentException(
+                $"The pool '{Name}' cannot have a backend twice: {string.Join(", ", duplicates)}. "
+                    + "Give each a name or an address of its own."
+            );
+        }
+    }
+
+    private bool Replace(BackendDefinition[] wanted, string source)
+    {
+        var next = new List<Backend>(wanted.Length);
+        var added = new List<Backend>();
+        var redefined = false;
+        foreach (var definition in wanted)
+        {
+            if (
+                _byIdentity.TryGetValue(definition.Identity, out var backend)
+                && backend.Definition.IsSameServerAs(definition)
+            )
+            {
+                if (!backend.Definition.Equals(definition))
+                {
+                    backend.Redefine(definition);
+                    redefined = true;
+                }
+            }
+            else
+            {
+                backend = new Backend(this, definition, _circuitRules, source);
+                added.Add(backend);
+            }
+
+            next.Add(backend);
+        }
+
+        var kept = next.ToHashSet();
+        var removed = _backends.Where(each => each.Source == source && !kept.Contains(each)).ToArray();
+        if (added.Count > 0 || removed.Length > 0)
+        {
+            next.AddRange(_backends.Where(each => each.Source != source));
+            ChangeMembers([.. next], added, removed);
+            return true;
+        }
+
+        if (redefined)
+        {
+            MarkStale(Clock.Milliseconds);
+        }
+
+        return redefined;
+    }
+
+    private void ChangeMembers(Backend[] next, IReadOnlyList<Backend> added, IReadOnlyList<Backend> removed)
+    {
+        foreach (var backend in removed)
+        {
+            _byIdentity.TryRemove(backend.Name, out _);
+            backend.Remove();
+            Settle(backend);
+            _events.Publish(new BackendRemoved(Name, Clock.UtcNow, backend));
+        }
+
+        foreach (var backend in added)
+        {
+            _byIdentity[backend.Name] = backend;
+            _events.Publish(new BackendAdded(Name, Clock.UtcNow, backend));
+        }
+
+        _backends = next;
+        // Members change at once: a backend that has left must not be found, one that has come may be the only one.
+        Rebuild(Clock.Milliseconds);
+        foreach (var observer in _membershipObservers)
+        {
+            observer.OnMembersChanged(added, removed);
+        }
+    }
+
+    private void Settle(Backend backend)
+    {
+        var circuit = backend.Circuit.State;
+        if (circuit != backend.ShownCircuit)
+        {
+            _events.Publish(new BackendCircuitChanged(Name, Clock.UtcNow, backend, backend.ShownCircuit, circuit));
+            backend.ShownCircuit = circuit;
+        }
+
+        var (from, to) = backend.Settle();
+        if (from.State != to.State)
+        {
+            _events.Publish(new BackendStateChanged(Name, Clock.UtcNow, backend, from, to));
+        }
+    }
+
+    private void MarkStale(long now)
+    {
+        if (now - _rebuiltAt >= RebuildSpacingMilliseconds)
+        {
+            Rebuild(now);
+        }
+        else if (!_isStale)
+        {
+            Volatile.Write(ref _isStale, true);
+            ArmTimer(_rebuiltAt + RebuildSpacingMilliseconds, now);
+        }
+    }
+
+    /// <summary>Derives the snapshot from the states: the one pass in which everything that time ends is ended too.</summary>
+    private void Rebuild(long now)
+    {
+        _rebuiltAt = now;
+        Volatile.Write(ref _isStale, false);
+        var survey = new PoolSurvey(_backends.Length);
+        foreach (var backend in _backends)
+        {
+            if (backend.PassiveVerdict == PassiveVerdict.Ejected && now >= backend.EjectedUntil)
+            {
+                backend.Readmit();
+                Settle(backend);
+            }
+
+            survey.Add(backend, now);
+        }
+
+        var (available, isFailOpen) = survey.Available();
+        var snapshot = new PoolSnapshot(
+            _snapshot.Version + 1,
+            _backends,
+            available,
+            available.Length == 0 ? null : CreatePicker(available),
+            isFailOpen,
+            survey.Refusals,
+            survey.NextChange
+        );
+        if (isFailOpen != _snapshot.IsFailOpen)
+        {
+            _events.Publish(new FailOpenChanged(Name, Clock.UtcNow, isFailOpen));
+        }
+
+        Publish(snapshot);
+        ArmTimer(survey.NextChange, now);
+    }
+
+    private void Publish(PoolSnapshot snapshot)
+    {
+        var old = _snapshot;
+        Volatile.Write(ref _snapshot, snapshot);
+        old.Supersede();
+    }
+
+    private BackendPicker? CreatePicker(Backend[] available)
+    {
+        try
+        {
+            return _picker = _selector.CreatePicker(available, _picker, Random);
+        }
+#pragma warning disable CA1031 // Law 13: a user's selector that throws is reported; requests go to any available backend.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            _events.Publish(new SelectorFailed(Name, Clock.UtcNow, exception));
+            return null;
+        }
+    }
+
+    private void ArmTimer(long at, long now)
+    {
+        var due =
+            at == long.MaxValue
+                ? Timeout.InfiniteTimeSpan
+                : TimeSpan.FromMilliseconds(Math.Clamp(at - now, ShortestTimerMilliseconds, int.MaxValue));
+        _timer.Change(due, Timeout.InfiniteTimeSpan);
+    }
+}

@@ -1,0 +1,18 @@
+using Resilience.CircuitBreaking;
+using Resilience.Retries;
+
+namespace Resilience.Backends;
+
+/// <summary>How a <see cref="BackendPool"/> behaves. Mutable until it is handed over; not thread-safe.</summary>
+public sealed class BackendPoolOptions
+{
+    /// <summary>The circuit of each backend.</summary>
+    /// <value>The default opens after 10 failures in a row; see <see cref="CircuitBreakerOptions"/>.</value>
+    public CircuitBreakerOptions CircuitBreaker { get; set; } = DefaultCircuit();
+
+    /// <summary>The allowance of extra attempts that all requests of the pool share.</summary>
+    public RetryBudgetOptions RetryBudget { get; set; } = new();
+
+    internal static CircuitBreakerOptions DefaultCircuit() =>
+        new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool };
+}

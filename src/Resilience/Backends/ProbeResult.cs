@@ -1,0 +1,17 @@
+namespace Resilience.Backends;
+
+/// <summary>What one probe of a backend found. Immutable.</summary>
+/// <param name="IsSuccess">Whether the backend answered as it should.</param>
+/// <param name="Detail">What it found, in words: <c>GET /health answered 503</c>, <c>no answer within 3 s</c>.</param>
+/// <param name="Duration">How long it took.</param>
+/// <param name="StatusCode">The HTTP status, if there was one.</param>
+/// <param name="Error">What the transport threw, if it did.</param>
+/// <param name="Time">When the probe ended.</param>
+public sealed record ProbeResult(
+    bool IsSuccess,
+    string Detail,
+    TimeSpan Duration = default,
+    int? StatusCode = null,
+    Exception? Error = null,
+    DateTimeOffset Time = default
+);

@@ -1,0 +1,13 @@
+using Resilience.Backends;
+
+namespace Resilience.Health.Active;
+
+/// <summary>One active check of one backend. Called from several threads at once, never twice at a time for one backend.</summary>
+public interface IHealthProbe
+{
+    /// <summary>Checks the backend.</summary>
+    /// <param name="backend">The backend.</param>
+    /// <param name="cancellationToken">Ends with the probe's timeout, or when checking stops.</param>
+    /// <returns>What was found. An exception counts as a failed probe and is logged.</returns>
+    ValueTask<ProbeResult> ProbeAsync(Backend backend, CancellationToken cancellationToken);
+}

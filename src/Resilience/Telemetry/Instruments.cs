@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace Resilience.Telemetry;
+
+/// <summary>
+/// The meter's instruments and the activity source. Durations in seconds; tags bounded to pool, backend and result.
+/// Recording allocates nothing, and nothing is recorded while nobody listens.
+/// </summary>
+internal static class Instruments
+{
+    public static readonly ActivitySource Activities = new(TelemetryNames.ActivitySource);
+
+    /// <summary>
+    /// The platform's own source by its name: nothing is started on it, it only tells whether anybody listens to the
+    /// platform's, which then injects trace headers into requests.
+    /// </summary>
+    private static readonly ActivitySource PlatformActivities = new("System.Net.Http");
+
+    private static readonly Meter Meter = new(TelemetryNames.Meter);
+
+    public static readonly Histogram<double> RequestDuration = Meter.CreateHistogram<double>(
+        TelemetryNames.RequestDuration,
+        "s",
+        "Time of a request through a pool until its response headers, with all attempts and waits."
+    );
+
+    public static readonly Histogram<double> AttemptDuration = Meter.CreateHistogram<double>(
+        TelemetryNames.AttemptDuration,
+        "s",
+        "Time of one attempt on one backend until its response headers or its failure."
+    );
+
+    public static readonly Histogram<double> ProbeDuration = Meter.CreateHistogram<double>(
+        TelemetryNames.ProbeDuration,
+        "s",
+        "Time of one health probe."
+    );
+
+    public static readonly Counter<long> Retries = Meter.CreateCounter<long>(
+        TelemetryNames.Retries,
+        "{attempt}",
+        "Attempts after the first of a request."
+    );
+
+    public static readonly Counter<long> StateChanges = Meter.CreateCounter<long>(
+        TelemetryNames.StateChanges,
+        "{change}",
+        "Changes of a backend's state."
+    );
+
+    public static readonly Counter<long> Ejections = Meter.CreateCounter<long>(
+        TelemetryNames.Ejections,
+        "{ejection}",
+        "Backends ejected by passive detection."
+    );
+
+    public static readonly Counter<long> CircuitTransitions = Meter.CreateCounter<long>(
+        TelemetryNames.CircuitTransitions,
+        "{transition}",
+        "Transitions of a backend's circuit."
+    );
+
+    /// <summary>Whether requests may be given trace headers on their way.</summary>
+    public static bool MayTraceRequests =>
+        Activity.Current is not null || Activities.HasListeners() || PlatformActivities.HasListeners();
+}

@@ -1,0 +1,124 @@
+using Microsoft.Extensions.Logging;
+
+namespace Resilience.Telemetry;
+
+/// <summary>
+/// Every log line of the library, with its stable event id: 1xx pool, 2xx active health, 3xx requests, 4xx
+/// configuration. Nothing above Debug on success.
+/// </summary>
+internal static partial class LogMessages
+{
+    [LoggerMessage(101, LogLevel.Warning, "Pool {Pool}: backend {Backend} is {State} ({Reason}): {Detail}")]
+    public static partial void BackendUnhealthy(
+        ILogger logger,
+        string pool,
+        string backend,
+        string state,
+        string reason,
+        string detail
+    );
+
+    [LoggerMessage(102, LogLevel.Information, "Pool {Pool}: backend {Backend} is healthy again: {Detail}")]
+    public static partial void BackendHealthy(ILogger logger, string pool, string backend, string detail);
+
+    [LoggerMessage(103, LogLevel.Information, "Pool {Pool}: backend {Backend} is draining: {Detail}")]
+    public static partial void BackendDraining(ILogger logger, string pool, string backend, string detail);
+
+    [LoggerMessage(104, LogLevel.Information, "Pool {Pool}: backend {Backend} added")]
+    public static partial void BackendAdded(ILogger logger, string pool, string backend);
+
+    [LoggerMessage(105, LogLevel.Information, "Pool {Pool}: backend {Backend} removed; it finishes what it has")]
+    public static partial void BackendRemoved(ILogger logger, string pool, string backend);
+
+    [LoggerMessage(
+        106,
+        LogLevel.Warning,
+        "Pool {Pool}: health leaves no backend, so verdicts are ignored until one recovers (fail-open)"
+    )]
+    public static partial void FailOpenBegan(ILogger logger, string pool);
+
+    [LoggerMessage(107, LogLevel.Information, "Pool {Pool}: health verdicts count again (fail-open has ended)")]
+    public static partial void FailOpenEnded(ILogger logger, string pool);
+
+    [LoggerMessage(108, LogLevel.Error, "Pool {Pool}: an event subscriber threw; it stays subscribed")]
+    public static partial void SubscriberFailed(ILogger logger, Exception exception, string pool);
+
+    [LoggerMessage(
+        109,
+        LogLevel.Error,
+        "Pool {Pool}: the selector threw; any available backend is used until the next change"
+    )]
+    public static partial void SelectorFailed(ILogger logger, Exception exception, string pool);
+
+    [LoggerMessage(110, LogLevel.Warning, "Pool {Pool}: {Missed} events were not logged, they came too fast")]
+    public static partial void EventsMissed(ILogger logger, string pool, int missed);
+
+    [LoggerMessage(111, LogLevel.Debug, "Pool {Pool}: circuit of {Backend} went from {From} to {To}")]
+    public static partial void CircuitChanged(ILogger logger, string pool, string backend, string from, string to);
+
+    [LoggerMessage(201, LogLevel.Debug, "Pool {Pool}: probe of {Backend} succeeded: {Detail}")]
+    public static partial void ProbeSucceeded(ILogger logger, string pool, string backend, string detail);
+
+    [LoggerMessage(202, LogLevel.Debug, "Pool {Pool}: probe of {Backend} failed: {Detail}")]
+    public static partial void ProbeFailed(ILogger logger, string pool, string backend, string detail);
+
+    [LoggerMessage(
+        203,
+        LogLevel.Warning,
+        "Pool {Pool}: every backend answered the first probe of {Path} with 404. If the service has no such route, "
+            + "set HealthCheck:Path to the right one or HealthCheck:Enabled to false; traffic flows meanwhile"
+    )]
+    public static partial void HealthPathMissing(ILogger logger, string pool, string path);
+
+    [LoggerMessage(204, LogLevel.Error, "Pool {Pool}: the probe of {Backend} threw; it counts as failed")]
+    public static partial void ProbeThrew(ILogger logger, Exception exception, string pool, string backend);
+
+    [LoggerMessage(
+        205,
+        LogLevel.Information,
+        "Pool {Pool}: the client {Client} has a primary handler of its own; probes do not use it. "
+            + "Give them one with ConfigureProbeHandler if they need its TLS or proxy settings"
+    )]
+    public static partial void ProbesDoNotUseOwnPrimary(ILogger logger, string pool, string client);
+
+    [LoggerMessage(301, LogLevel.Debug, "Pool {Pool}: attempt {Attempt} on {Backend} failed: {Outcome}")]
+    public static partial void AttemptFailed(ILogger logger, string pool, int attempt, string backend, string outcome);
+
+    [LoggerMessage(
+        302,
+        LogLevel.Warning,
+        "Client {Client}: HttpClient.Timeout ({ClientTimeout}) is not longer than the total timeout of pool {Pool} "
+            + "({TotalTimeout}), so it ends requests before the pool can. Set HttpClient.Timeout longer, or Timeouts:Total shorter"
+    )]
+    public static partial void ClientTimeoutWithinTotal(
+        ILogger logger,
+        string client,
+        TimeSpan clientTimeout,
+        string pool,
+        TimeSpan totalTimeout
+    );
+
+    [LoggerMessage(
+        303,
+        LogLevel.Warning,
+        "Client {Client}: HttpClient.Timeout ({ClientTimeout}) is not longer than the attempt timeout of pool {Pool} "
+            + "({AttemptTimeout}), so traffic cannot detect a hung backend. Set Timeouts:Attempt shorter"
+    )]
+    public static partial void ClientTimeoutWithinAttempt(
+        ILogger logger,
+        string client,
+        TimeSpan clientTimeout,
+        string pool,
+        TimeSpan attemptTimeout
+    );
+
+    [LoggerMessage(401, LogLevel.Information, "Pool {Pool}: new configuration applied")]
+    public static partial void ConfigurationApplied(ILogger logger, string pool);
+
+    [LoggerMessage(
+        402,
+        LogLevel.Error,
+        "Pool {Pool}: the new configuration is invalid and was refused whole; the last good one stays in force. {Problems}"
+    )]
+    public static partial void ConfigurationRefused(ILogger logger, string pool, string problems);
+}
