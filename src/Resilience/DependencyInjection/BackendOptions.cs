@@ -1,0 +1,51 @@
+using Resilience.Backends;
+
+namespace Resilience.DependencyInjection;
+
+/// <summary>One backend, as configuration writes it. Mutable until it is handed over; not thread-safe.</summary>
+public sealed class BackendOptions
+{
+    /// <summary>Absolute http or https address with an optional base path, such as <c>http://10.0.0.1:8080</c>. Required.</summary>
+    public string? Address { get; set; }
+
+    /// <summary>The name by which it is known.</summary>
+    /// <value>The default is the address.</value>
+    public string? Name { get; set; }
+
+    /// <summary>The host for the Host header and for TLS, if it is not the address's own.</summary>
+    /// <value>The default is <see langword="null"/>: the address's host.</value>
+    public string? Host { get; set; }
+
+    /// <summary>Its share of the traffic, relative to the others; 0 takes none. Range: 0 to 1,000.</summary>
+    /// <value>The default is 1.</value>
+    public int Weight { get; set; } = 1;
+
+    /// <summary>Anything the application wants to know about it.</summary>
+    public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Its key below <c>Backends</c>, if it was read from configuration.</summary>
+    internal string? Key { get; set; }
+
+    internal IEnumerable<(string Option, string? Problem)> Problems() =>
+        [
+            (nameof(Address), AddressProblem()),
+            (nameof(Name), BackendRules.NameProblem(Name)),
+            (nameof(Host), BackendRules.HostProblem(Host)),
+            (nameof(Weight), BackendRules.WeightProblem(Weight)),
+        ];
+
+    /// <exception cref="ArgumentException">One of the values is out of its range.</exception>
+    internal BackendDefinition ToDefinition() =>
+        new(Address ?? "")
+        {
+            Name = Name,
+            Host = Host,
+            Weight = Weight,
+            Metadata = new Dictionary<string, string>(Metadata, StringComparer.Ordinal),
+        };
+
+    private string? AddressProblem() =>
+        string.IsNullOrWhiteSpace(Address) ? "is missing"
+        : Uri.TryCreate(Address, UriKind.RelativeOrAbsolute, out var uri) ? BackendRules.AddressProblem(uri)
+        : BackendRules.NoAddress(Address);
+}

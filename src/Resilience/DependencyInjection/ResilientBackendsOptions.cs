@@ -1,0 +1,87 @@
+using Resilience.Backends;
+using Resilience.CircuitBreaking;
+using Resilience.Health.Active;
+using Resilience.Health.Passive;
+using Resilience.Http;
+using Resilience.Retries;
+using Resilience.Timeouts;
+
+namespace Resilience.DependencyInjection;
+
+/// <summary>
+/// Everything about one pool that configuration can say. A reload applies what has changed, whole or not at all; what
+/// names it says otherwise (<see cref="Transport"/>, and the transport's times in <see cref="Timeouts"/>) applies to
+/// connections made by later clients. Mutable until it is handed over; not thread-safe.
+/// </summary>
+public sealed class ResilientBackendsOptions
+{
+    /// <summary>The backends; at least one.</summary>
+    public IList<BackendOptions> Backends { get; } = [];
+
+    /// <summary>How backends are probed.</summary>
+    public HealthCheckOptions HealthCheck { get; set; } = new();
+
+    /// <summary>How real traffic judges backends.</summary>
+    public PassiveHealthOptions PassiveHealth { get; set; } = new();
+
+    /// <summary>The circuit of each backend.</summary>
+    public CircuitBreakerOptions CircuitBreaker { get; set; } = BackendPoolOptions.DefaultCircuit();
+
+    /// <summary>How often and how soon failed requests are attempted again, and the budget for it.</summary>
+    public RetryOptions Retry { get; set; } = new();
+
+    /// <summary>How long things may take.</summary>
+    public TimeoutOptions Timeouts { get; set; } = new();
+
+    /// <summary>The connections to backends.</summary>
+    public TransportOptions Transport { get; set; } = new();
+
+    /// <summary>
+    /// The address that stands for the whole pool: <c>http://name/</c>, no path. A reload does not change
+    /// it, since clients have it as their base address.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: <c>http://</c> and the pool's name, which must then be a valid host.</value>
+    public Uri? LogicalAddress { get; set; }
+
+    /// <summary>What happens to requests whose address is neither the pool's nor one of its backends'.</summary>
+    /// <value>The default is <see cref="ForeignHosts.Refuse"/>.</value>
+    public ForeignHosts ForeignHosts { get; set; }
+
+    /// <summary>Whether an attempt holds its backend until the end of the response's body.</summary>
+    /// <value>The default is <see langword="true"/>.</value>
+    public bool TrackResponseBodies { get; set; } = true;
+
+    /// <summary>What was wrong with the configuration that was read into this.</summary>
+    internal List<string> ReadingProblems { get; } = [];
+
+    /// <summary>Adds a backend.</summary>
+    /// <param name="address">Absolute http or https address with an optional base path.</param>
+    /// <param name="name">The name by which it is known; its address if <see langword="null"/>.</param>
+    /// <param name="weight">Its share of the traffic, relative to the others. Range: 0 to 1,000.</param>
+    /// <returns>These options.</returns>
+    public ResilientBackendsOptions AddBackend(string address, string? name = null, int weight = 1)
+    {
+        Backends.Add(
+            new BackendOptions
+            {
+                Address = address,
+                Name = name,
+                Weight = weight,
+            }
+        );
+        return this;
+    }
+
+    internal BackendPoolOptions ForPool() => new() { CircuitBreaker = CircuitBreaker, RetryBudget = Retry.Budget };
+
+    internal ResilientHandlerOptions ForHandler(Func<HttpResponseMessage?, Exception?, AttemptOutcome> classifier) =>
+        new()
+        {
+            Timeouts = Timeouts,
+            Retry = Retry,
+            LogicalAddress = LogicalAddress,
+            ForeignHosts = ForeignHosts,
+            TrackResponseBodies = TrackResponseBodies,
+            Classifier = classifier,
+        };
+}

@@ -1,0 +1,122 @@
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+using Resilience.Http;
+using Resilience.Primitives;
+
+namespace Resilience.DependencyInjection;
+
+/// <summary>Every problem of a pool's configuration at once, each with its configuration path.</summary>
+internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValidateOptions<ResilientBackendsOptions>
+{
+    public ValidateOptionsResult Validate(string? name, ResilientBackendsOptions options)
+    {
+        if (registry.Find(name) is not { } pool)
+        {
+            return ValidateOptionsResult.Skip;
+        }
+
+        var problems = new List<string>();
+        if (pool.Sections.Count > 1)
+        {
+            var paths = pool.Sections.Select(each => each is IConfigurationSection section ? section.Path : "(root)");
+            problems.Add(
+                $"Pool '{pool.Name}' is bound to {pool.Sections.Count} configuration sections ({string.Join(", ", paths)}); "
+                    + "bind it to one."
+            );
+        }
+
+        problems.AddRange(options.ReadingProblems);
+        problems.AddRange(
+            Rules(pool.Name, options)
+                .Where(rule => rule.Problem is not null)
+                .Select(rule => $"{pool.Path}:{rule.Option} {rule.Problem}.")
+        );
+        return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
+    }
+
+    private static IEnumerable<(string Option, string? Problem)> Rules(string pool, ResilientBackendsOptions options) =>
+        [
+            .. BackendsRules(options.Backends),
+            .. Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
+            .. Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
+            .. Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
+            (
+                $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
+                ExpiryProblem(options)
+            ),
+            .. Below(nameof(options.Retry), options.Retry?.Problems()),
+            .. Below(
+                $"{nameof(options.Retry)}:{nameof(options.Retry.Budget)}",
+                options.Retry is null ? [] : options.Retry.Budget?.Problems()
+            ),
+            .. Below(nameof(options.Timeouts), options.Timeouts?.Problems()),
+            .. Below(nameof(options.Transport), options.Transport?.Problems()),
+            (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
+            (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
+        ];
+
+    private static List<(string Option, string? Problem)> BackendsRules(IList<BackendOptions> backends)
+    {
+        const string List = nameof(ResilientBackendsOptions.Backends);
+        if (backends.Count == 0)
+        {
+            return
+            [
+                (List, "is empty, must name at least one backend, such as { \"Address\": \"http://10.0.0.1:8080\" }"),
+            ];
+        }
+
+        var each = backends.SelectMany((backend, i) => Below(PathOf(backend, i), backend?.Problems())).ToList();
+        if (each.TrueForAll(rule => rule.Problem is null))
+        {
+            each.AddRange(Duplicates(backends));
+        }
+
+        return each;
+    }
+
+    private static IEnumerable<(string Option, string? Problem)> Duplicates(IList<BackendOptions> backends) =>
+        backends
+            .Select((backend, i) => (Path: PathOf(backend, i), backend.ToDefinition().Identity))
+            .GroupBy(each => each.Identity, StringComparer.Ordinal)
+            .Where(group => group.Count() > 1)
+            .SelectMany(group =>
+                group
+                    .Skip(1)
+                    .Select(each =>
+                        (
+                            each.Path,
+                            (string?)
+                                $"is '{each.Identity}' like {group.First().Path}; give each a name or an address of its own"
+                        )
+                    )
+            );
+
+    private static string PathOf(BackendOptions? backend, int index) =>
+        $"{nameof(ResilientBackendsOptions.Backends)}:{backend?.Key ?? index.ToString(CultureInfo.InvariantCulture)}";
+
+    /// <summary>Else a slow but good trial would be discarded as lost.</summary>
+    private static string? ExpiryProblem(ResilientBackendsOptions options) =>
+        options is { CircuitBreaker.Enabled: true, Timeouts: not null }
+        && options.CircuitBreaker.HalfOpenExpiry <= options.Timeouts.Attempt
+            ? $"is {options.CircuitBreaker.HalfOpenExpiry:c}, must be longer than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
+            : null;
+
+    private static string? LogicalAddressProblem(string pool, Uri? address) =>
+        address is null && RequestAddress.NameProblem(pool) is not null
+            ? $"is missing, must be set because the pool's name '{pool}' is no valid host name; for instance http://my-service/"
+            : RequestAddress.LogicalProblem(address);
+
+    private static string? ForeignHostsProblem(ForeignHosts value) =>
+        Enum.IsDefined(value) ? null : Ranges.Problem((int)value, 0, (int)ForeignHosts.PassThrough);
+
+    /// <param name="rules"><see langword="null"/> where code, or a null in configuration, took the section away.</param>
+    private static IEnumerable<(string Option, string? Problem)> Below(
+        string section,
+        IEnumerable<(string Option, string? Problem)>? rules
+    ) =>
+        rules is null
+            ? [(section, "is null, must be a section")]
+            : rules.Select(rule => ($"{section}:{rule.Option}", rule.Problem));
+}

@@ -1,0 +1,176 @@
+using System.Net;
+
+namespace Resilience.Http;
+
+/// <summary>
+/// The caller's content for one attempt: delegates everything, ends with the attempt's token even where the content
+/// ignores it, and knows when serialisation began and ended, so that no content is ever read by two attempts at once.
+/// It never disposes the caller's content.
+/// </summary>
+internal sealed class AttemptContent : HttpContent
+{
+    /* The state: two marks that stay, and above them how many serialisations run. */
+    private const int Begun = 1;
+    private const int Revoked = 2;
+    private const int OneRunning = 4;
+
+    private readonly HttpContent _inner;
+    private TaskCompletionSource? _released;
+    private int _state;
+
+    public AttemptContent(HttpContent inner)
+    {
+        _inner = inner;
+        ContentHeaders.Copy(inner, this);
+    }
+
+    /// <summary>Whether the transport has asked for the first byte.</summary>
+    public bool HasBegun => (Volatile.Read(ref _state) & Begun) != 0;
+
+    /// <summary>Whether the content itself failed, not the connection that it was written to.</summary>
+    public bool HasFailed { get; private set; }
+
+    /// <summary>Whether the content is not being read now.</summary>
+    public bool IsReleased => Volatile.Read(ref _state) < OneRunning;
+
+    /// <summary>
+    /// Ends, without failing, when the content is no longer being read. Asked for once it is revoked, so that it is not
+    /// read anew.
+    /// </summary>
+    public Task WhenReleased
+    {
+        get
+        {
+            if (IsReleased)
+            {
+                return Task.CompletedTask;
+            }
+
+            // Published before the state is looked at again: whoever ends the serialisation changes the state before it
+            // looks for waiters, so one of the two always sees the other (both steps are full fences).
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var released = Interlocked.CompareExchange(ref _released, mine, null) ?? mine;
+            if (IsReleased)
+            {
+                released.TrySetResult();
+            }
+
+            return released.Task;
+        }
+    }
+
+    /// <summary>
+    /// Forbids the attempt to begin with the content from now on: over HTTP/2 a response can come first, and the
+    /// transport must not start reading what another attempt is about to send.
+    /// </summary>
+    public void Revoke() => Interlocked.Or(ref _state, Revoked);
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override Task SerializeToStreamAsync(
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    )
+    {
+        Begin();
+        var copying = CopyAsync(stream, context, cancellationToken);
+        if (copying.IsCompleted || !cancellationToken.CanBeCanceled)
+        {
+            return copying;
+        }
+
+        // A content that ignores its token must not keep the attempt from ending with it; what it throws later on is
+        // nobody's.
+        _ = ObserveAsync(copying);
+        return copying.WaitAsync(cancellationToken);
+    }
+
+    protected override void SerializeToStream(
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    )
+    {
+        Begin();
+        var target = new AttemptTarget(stream);
+        try
+        {
+            _inner.CopyTo(target, context, cancellationToken);
+        }
+        catch (Exception) when (NoteFailure(target, cancellationToken))
+        {
+            throw;
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        var known = _inner.Headers.ContentLength;
+        length = known ?? 0;
+        return known is not null;
+    }
+
+    protected override Task<Stream> CreateContentReadStreamAsync() => _inner.ReadAsStreamAsync();
+
+    /// <summary>
+    /// Counted as running in the same step that finds the content not revoked: a call that has revoked it and then finds
+    /// nothing running can rely on both, even while the content's own first lines run on this thread.
+    /// </summary>
+    private void Begin()
+    {
+        while (true)
+        {
+            var seen = Volatile.Read(ref _state);
+            if ((seen & Revoked) != 0)
+            {
+                throw new IOException("The attempt has ended; its request's content is sent by another one.");
+            }
+
+            if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
+            {
+                return;
+            }
+        }
+    }
+
+    private void End()
+    {
+        if (Interlocked.Add(ref _state, -OneRunning) < OneRunning)
+        {
+            Volatile.Read(ref _released)?.TrySetResult();
+        }
+    }
+
+    private static async Task ObserveAsync(Task copying) =>
+        await copying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    private async Task CopyAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        var target = new AttemptTarget(stream);
+        try
+        {
+            await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception) when (NoteFailure(target, cancellationToken))
+        {
+            throw;
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
+    private bool NoteFailure(AttemptTarget target, CancellationToken cancellationToken)
+    {
+        HasFailed = !target.HasFailed && !cancellationToken.IsCancellationRequested;
+        return false;
+    }
+}

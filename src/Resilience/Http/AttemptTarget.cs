@@ -1,0 +1,110 @@
+namespace Resilience.Http;
+
+/// <summary>
+/// The transport's stream while a request's content is written to it: notes whether writing failed, which tells a
+/// broken connection from a content that throws. Not thread-safe, as streams are not.
+/// </summary>
+internal sealed class AttemptTarget(Stream stream) : Stream
+{
+    /// <summary>Whether the connection refused what was written.</summary>
+    public bool HasFailed { get; private set; }
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => stream.CanWrite;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            stream.Write(buffer);
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        // A stream that fails before its first await throws here.
+        ValueTask writing;
+        try
+        {
+            writing = stream.WriteAsync(buffer, cancellationToken);
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+
+        return writing.IsCompletedSuccessfully ? writing : NoteAsync(writing);
+    }
+
+    public override void Flush()
+    {
+        try
+        {
+            stream.Flush();
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+    }
+
+    public override Task FlushAsync(CancellationToken cancellationToken)
+    {
+        Task flushing;
+        try
+        {
+            flushing = stream.FlushAsync(cancellationToken);
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+
+        return flushing.IsCompletedSuccessfully ? flushing : NoteAsync(new ValueTask(flushing)).AsTask();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    private async ValueTask NoteAsync(ValueTask writing)
+    {
+        try
+        {
+            await writing.ConfigureAwait(false);
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+    }
+
+    /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
+    private bool Note()
+    {
+        HasFailed = true;
+        return false;
+    }
+}

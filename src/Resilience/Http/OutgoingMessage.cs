@@ -1,0 +1,155 @@
+using Resilience.Backends;
+using Resilience.Telemetry;
+
+namespace Resilience.Http;
+
+/// <summary>
+/// The caller's message, lent to one attempt after another: aimed at each backend in turn, and given back as it came,
+/// with its own address, host and content. A struct owned by one request.
+/// </summary>
+internal struct OutgoingMessage
+{
+    private readonly Uri _address;
+    private readonly HttpContent? _content;
+    private readonly RequestPath _path;
+    private readonly TraceHeaders _traceHeaders;
+    private AttemptContent? _attemptContent;
+    private string? _host;
+    private bool _isHostReplaced;
+
+    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
+    {
+        Request = request;
+        IsIdempotent = isIdempotent;
+        _path = path;
+        _address = request.RequestUri!;
+        _content = request.Content;
+        _traceHeaders = TraceHeaders.Of(request);
+    }
+
+    public HttpRequestMessage Request { get; }
+
+    /// <summary>Whether sending it twice does no harm.</summary>
+    public bool IsIdempotent { get; }
+
+    /// <summary>Whether it was the content that failed.</summary>
+    public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
+
+    /// <summary>Whether no attempt reads the content now.</summary>
+    public readonly bool IsReleased => _attemptContent is not { IsReleased: false };
+
+    /// <summary>Ends when no attempt reads the content any more.</summary>
+    public readonly Task WhenReleased => _attemptContent?.WhenReleased ?? Task.CompletedTask;
+
+    /// <summary>
+    /// Whether the platform returns a response only when this content has been sent to its end, so that its caller may
+    /// dispose it then. It knows its own types by an internal property, which it cannot see through our wrapper.
+    /// </summary>
+    public readonly bool IsContentSentBeforeReturn =>
+        _content is ByteArrayContent or StreamContent or ReadOnlyMemoryContent or MultipartContent;
+
+    /// <summary>
+    /// Whether the content can go out again: it can be repeated, or no attempt has asked for a byte, nor can from now on.
+    /// </summary>
+    public readonly bool CanSendAgain(bool? isReplayable)
+    {
+        _attemptContent?.Revoke();
+        return _attemptContent is not { HasBegun: true } || (isReplayable ?? Replay.IsReplayable(_content));
+    }
+
+    /// <summary>Points the message at <paramref name="backend"/>.</summary>
+    public void AimAt(Backend backend)
+    {
+        Request.RequestUri = RequestAddress.On(backend, _path);
+        _traceHeaders.Restore(Request);
+        if (backend.Definition.Host is { } host)
+        {
+            _host = _isHostReplaced ? _host : Request.Headers.Host;
+            _isHostReplaced = true;
+            Request.Headers.Host = host;
+        }
+        else
+        {
+            RestoreHost();
+        }
+
+        if (_content is not null)
+        {
+            Request.Content = _attemptContent = new AttemptContent(_content);
+        }
+        else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
+        {
+            // The platform sends a request without content again by itself, whatever its method, when a kept
+            // connection turns out closed. With a content, even an empty one, it does not.
+            Request.Content = new ByteArrayContent([]);
+        }
+    }
+
+    /// <summary>Gives the message back as it came; one that has been disposed meanwhile is left alone.</summary>
+    public void Restore()
+    {
+        try
+        {
+            Request.RequestUri = _address;
+            Request.Content = _content;
+            RestoreHost();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Its owner wants nothing back, and a response must not be lost for it.
+        }
+    }
+
+    private void RestoreHost()
+    {
+        if (_isHostReplaced)
+        {
+            Request.Headers.Host = _host;
+            _isHostReplaced = false;
+        }
+    }
+
+    /// <summary>
+    /// The platform injects trace headers into a message and leaves those that it finds, so a second sending would
+    /// carry the first one's: what the caller did not set is taken out again.
+    /// </summary>
+    private readonly struct TraceHeaders
+    {
+        private static readonly string[] Names = ["traceparent", "tracestate", "baggage"];
+
+        /// <summary>Bit i: the i-th header is not the caller's; none are set while nothing is traced.</summary>
+        private readonly int _injected;
+
+        private TraceHeaders(int injected)
+        {
+            _injected = injected;
+        }
+
+        public static TraceHeaders Of(HttpRequestMessage request)
+        {
+            if (!Instruments.MayTraceRequests)
+            {
+                return default;
+            }
+
+            var injected = 0;
+            for (var i = 0; i < Names.Length; i++)
+            {
+                injected |= request.Headers.NonValidated.Contains(Names[i]) ? 0 : 1 << i;
+            }
+
+            return new TraceHeaders(injected);
+        }
+
+        public void Restore(HttpRequestMessage request)
+        {
+            for (var i = 0; _injected != 0 && i < Names.Length; i++)
+            {
+                if ((_injected & (1 << i)) != 0)
+                {
+                    request.Headers.Remove(Names[i]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net.Http.Json;
+
+namespace Resilience.Http;
+
+/// <summary>Which requests may be sent more than once: by method, and by content.</summary>
+internal static class Replay
+{
+    private const string IdempotencyKey = "Idempotency-Key";
+
+    /// <summary>
+    /// Whether sending the request twice does no harm: marked so, or of an idempotent method (RFC 9110, section
+    /// 9.2.2), or with an idempotency key.
+    /// </summary>
+    public static bool IsIdempotent(HttpRequestMessage request, ResilientRequestOptions? options) =>
+        options?.IsIdempotent
+        ?? (IsIdempotent(request.Method) || request.Headers.NonValidated.Contains(IdempotencyKey));
+
+    /// <summary>Whether the content yields the same bytes each time that it is serialised.</summary>
+    public static bool IsReplayable(HttpContent? content) =>
+        content switch
+        {
+            null or ByteArrayContent or ReadOnlyMemoryContent => true,
+            JsonContent json => !IsAsyncSequence(json),
+            MultipartContent parts => parts.All(IsReplayable),
+            _ => false,
+        };
+
+    private static bool IsIdempotent(HttpMethod method) =>
+        method == HttpMethod.Get
+        || method == HttpMethod.Head
+        || method == HttpMethod.Put
+        || method == HttpMethod.Delete
+        || method == HttpMethod.Options
+        || method == HttpMethod.Trace;
+
+    /// <summary>An asynchronous sequence can often be read only once.</summary>
+    [UnconditionalSuppressMessage(
+        "Trimming",
+        "IL2075",
+        Justification = "An interface that has been trimmed away is one that the serialiser cannot use either."
+    )]
+    private static bool IsAsyncSequence(JsonContent json) =>
+        json.Value is IAsyncEnumerable<object?>
+        || IsAsyncSequence(json.ObjectType)
+        // A sequence of values is none of objects.
+        || (json.Value is not null && Array.Exists(json.Value.GetType().GetInterfaces(), IsAsyncSequence));
+
+    private static bool IsAsyncSequence(Type type) =>
+        type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IAsyncEnumerable<>);
+}

@@ -1,0 +1,50 @@
+using Resilience.Backends;
+using Resilience.Primitives;
+using Resilience.Retries;
+
+namespace Resilience.Http;
+
+/// <summary>A handler's options, checked and compiled for the request path. Immutable.</summary>
+internal sealed class RequestPolicy
+{
+    public RequestPolicy(string pool, ResilientHandlerOptions options)
+    {
+        Ranges.ThrowIfAny("resilient handler's options", options.Problems());
+        LogicalAddress = options.LogicalAddress ?? RequestAddress.LogicalOf(pool);
+        LogicalAuthority = LogicalAddress.Authority;
+        TotalTimeout = options.Timeouts.Total;
+        AttemptTimeout = options.Timeouts.Attempt;
+        Retry = new RetryRules(options.Retry);
+        ForeignHosts = options.ForeignHosts;
+        TracksBodies = options.TrackResponseBodies;
+        Classify = options.Classifier;
+    }
+
+    public Uri LogicalAddress { get; }
+
+    public string LogicalAuthority { get; }
+
+    public TimeSpan TotalTimeout { get; }
+
+    public TimeSpan AttemptTimeout { get; }
+
+    public RetryRules Retry { get; }
+
+    public ForeignHosts ForeignHosts { get; }
+
+    public bool TracksBodies { get; }
+
+    public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classify { get; }
+}
+
+/// <summary>Where the handlers of one pool read the policy in force; a reload replaces it. Thread-safe.</summary>
+internal sealed class RequestPolicySource(RequestPolicy policy)
+{
+    private RequestPolicy _current = policy;
+
+    public RequestPolicy Current
+    {
+        get => Volatile.Read(ref _current);
+        set => Volatile.Write(ref _current, value);
+    }
+}

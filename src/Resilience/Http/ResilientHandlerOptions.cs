@@ -1,0 +1,53 @@
+using Resilience.Backends;
+using Resilience.Primitives;
+using Resilience.Retries;
+using Resilience.Timeouts;
+
+namespace Resilience.Http;
+
+/// <summary>
+/// How a <see cref="ResilientHandler"/> treats requests. Mutable until it is handed over; not thread-safe.
+/// </summary>
+public sealed class ResilientHandlerOptions
+{
+    /// <summary>How long requests and attempts may take.</summary>
+    public TimeoutOptions Timeouts { get; set; } = new();
+
+    /// <summary>How often and how soon failed requests are attempted again.</summary>
+    public RetryOptions Retry { get; set; } = new();
+
+    /// <summary>The address that stands for the whole pool: <c>http://name/</c>, no path.</summary>
+    /// <value>The default is <see langword="null"/>: <c>http://</c> and the pool's name, which must then be a valid host.</value>
+    public Uri? LogicalAddress { get; set; }
+
+    /// <summary>What happens to requests to other addresses.</summary>
+    /// <value>The default is <see cref="ForeignHosts.Refuse"/>.</value>
+    public ForeignHosts ForeignHosts { get; set; }
+
+    /// <summary>
+    /// Whether an attempt holds its backend until the response's body has been read to its end, broken or disposed, so
+    /// that draining and failures in the middle of a body are true. If not, until the response's headers.
+    /// </summary>
+    /// <value>The default is <see langword="true"/>.</value>
+    public bool TrackResponseBodies { get; set; } = true;
+
+    /// <summary>
+    /// Says what an attempt's response or exception shows about its backend. Runs on the request path: must be quick
+    /// and thread-safe. What it throws surfaces to the caller.
+    /// </summary>
+    /// <value>The default is <see cref="OutcomeClassifier.Classify"/>.</value>
+    public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classifier { get; set; } = OutcomeClassifier.Classify;
+
+    internal IEnumerable<(string Option, string? Problem)> Problems() =>
+        [
+            .. Timeouts.Problems().Select(each => ($"{nameof(Timeouts)}:{each.Option}", each.Problem)),
+            .. Retry.Problems().Select(each => ($"{nameof(Retry)}:{each.Option}", each.Problem)),
+            (nameof(LogicalAddress), RequestAddress.LogicalProblem(LogicalAddress)),
+            (
+                nameof(ForeignHosts),
+                Enum.IsDefined(ForeignHosts)
+                    ? null
+                    : Ranges.Problem((int)ForeignHosts, 0, (int)ForeignHosts.PassThrough)
+            ),
+        ];
+}

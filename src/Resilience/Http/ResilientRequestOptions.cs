@@ -1,0 +1,86 @@
+using Resilience.Primitives;
+using Resilience.Timeouts;
+
+namespace Resilience.Http;
+
+/// <summary>
+/// What one request wants different from its pool's settings; put on it with
+/// <see cref="ResilientHttpExtensions.ConfigureResilience"/>. Mutable until the request is sent; not thread-safe.
+/// </summary>
+public sealed class ResilientRequestOptions
+{
+    private static readonly HttpRequestOptionsKey<ResilientRequestOptions> Key = new("Resilience.RequestOptions");
+
+    /// <summary>
+    /// Whether any request of the process has ever carried options. A look into a request's bag makes the bag (104
+    /// bytes), which nobody should pay who does not use it.
+    /// </summary>
+    private static volatile bool IsUsed;
+
+    /// <summary>The time for the whole request instead of the pool's. Range: 10 ms to 12 hours, or infinite.</summary>
+    /// <value>The default is <see langword="null"/>: the pool's.</value>
+    /// <exception cref="ArgumentOutOfRangeException">It is out of its range.</exception>
+    public TimeSpan? TotalTimeout
+    {
+        get;
+        set => field = Checked(value, nameof(TotalTimeout));
+    }
+
+    /// <summary>The time for each attempt instead of the pool's. Range: 10 ms to 12 hours, or infinite.</summary>
+    /// <value>The default is <see langword="null"/>: the pool's.</value>
+    /// <exception cref="ArgumentOutOfRangeException">It is out of its range.</exception>
+    public TimeSpan? AttemptTimeout
+    {
+        get;
+        set => field = Checked(value, nameof(AttemptTimeout));
+    }
+
+    /// <summary>
+    /// Whether a failed attempt is followed by another, whatever the pool says. <see langword="false"/>: the request is
+    /// sent once.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: as the pool is set.</value>
+    public bool? Retry { get; set; }
+
+    /// <summary>
+    /// Whether sending the request twice does no harm. <see langword="true"/> lets a POST be retried,
+    /// <see langword="false"/> keeps a GET from it.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: by method, or an <c>Idempotency-Key</c> header.</value>
+    public bool? IsIdempotent { get; set; }
+
+    /// <summary>Whether the content can be sent more than once, where its type does not tell.</summary>
+    /// <value>The default is <see langword="null"/>: by the content's type.</value>
+    public bool? IsContentReplayable { get; set; }
+
+    /// <summary>The name of the one backend that may answer.</summary>
+    /// <value>The default is <see langword="null"/>: any.</value>
+    public string? Backend { get; set; }
+
+    private static TimeSpan? Checked(TimeSpan? limit, string option)
+    {
+        if (limit is { } value && value != Timeout.InfiniteTimeSpan)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, TimeoutDefaults.Least, option);
+            // Beyond it no timer could be set, and a deadline would overflow into the past.
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, Ranges.HalfDay, option);
+        }
+
+        return limit;
+    }
+
+    internal static ResilientRequestOptions Of(HttpRequestMessage request)
+    {
+        IsUsed = true;
+        if (!request.Options.TryGetValue(Key, out var options))
+        {
+            options = new ResilientRequestOptions();
+            request.Options.Set(Key, options);
+        }
+
+        return options;
+    }
+
+    internal static ResilientRequestOptions? Find(HttpRequestMessage request) =>
+        IsUsed && request.Options.TryGetValue(Key, out var options) ? options : null;
+}

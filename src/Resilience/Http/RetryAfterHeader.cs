@@ -1,0 +1,26 @@
+using Resilience.Primitives;
+
+namespace Resilience.Http;
+
+/// <summary>The one place where <c>Retry-After</c> is read: seconds or a date.</summary>
+internal static class RetryAfterHeader
+{
+    /// <returns>The time to wait, never negative; <see langword="null"/> without a valid header.</returns>
+    public static TimeSpan? Read(HttpResponseMessage response)
+    {
+        var header = response.Headers.RetryAfter;
+        if (header?.Delta is { } delta)
+        {
+            return delta;
+        }
+
+        if (header?.Date is not { } date)
+        {
+            return null;
+        }
+
+        // Against the server's own clock where it tells it, so that a clock that is off does no harm.
+        var wait = date - (response.Headers.Date ?? Clock.System.UtcNow);
+        return wait > TimeSpan.Zero ? wait : TimeSpan.Zero;
+    }
+}

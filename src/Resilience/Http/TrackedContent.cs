@@ -1,0 +1,154 @@
+using System.Net;
+using Resilience.Backends;
+
+namespace Resilience.Http;
+
+/// <summary>
+/// A response's content that holds its attempt's lease until the body has been read to its end, has broken, or is
+/// disposed. Its headers are the response's own.
+/// </summary>
+internal sealed class TrackedContent : HttpContent
+{
+    private const long Unknown = -1;
+
+    private readonly HttpContent _inner;
+    private readonly long _length;
+    private readonly long _outlivesAt;
+    private bool _isClosing;
+
+    /// <param name="length">The body's length, if it is known.</param>
+    /// <param name="lease">Its outcome is what the headers showed; reported when the body does not show otherwise.</param>
+    /// <param name="outlivesAt">When the body outlives the attempt timeout, in the clock's milliseconds.</param>
+    public TrackedContent(HttpContent inner, long? length, BackendLease lease, long outlivesAt)
+    {
+        _inner = inner;
+        _length = length ?? Unknown;
+        Lease = lease;
+        _outlivesAt = outlivesAt;
+        ContentHeaders.Copy(inner, this);
+    }
+
+    public BackendLease Lease { get; }
+
+    /// <summary>The body's length, if it is known.</summary>
+    public long? Length => _length == Unknown ? null : _length;
+
+    /// <summary>Part of the body has come.</summary>
+    public void OnProgress()
+    {
+        if (!Lease.IsReported && Lease.Backend.Pool.Clock.Milliseconds >= _outlivesAt)
+        {
+            Lease.Report(Lease.Outcome);
+        }
+    }
+
+    /// <summary>The body has been read to its end, or its reader wants no more.</summary>
+    public void OnEnded() => Lease.Return(Lease.Outcome);
+
+    /// <summary>The body is about to be disposed: what a read that is under way throws from here on is no evidence.</summary>
+    public void OnClosing() => Volatile.Write(ref _isClosing, true);
+
+    /// <summary>Reading the body failed.</summary>
+    /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
+    public bool OnBroken(Exception exception, CancellationToken cancellationToken)
+    {
+        // A body that is disposed under its reader, and a read that nobody can support, are the reader's doing.
+        var isReaders =
+            cancellationToken.IsCancellationRequested
+            || Volatile.Read(ref _isClosing)
+            || exception is OperationCanceledException or ObjectDisposedException or NotSupportedException;
+        Lease.Return(
+            isReaders
+                ? new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled)
+                : new AttemptOutcome(OutcomeKind.Failure, FailureKind.Body, Lease.Outcome.StatusCode)
+        );
+        return false;
+    }
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        await SerializeToStreamAsync(stream, context, CancellationToken.None).ConfigureAwait(false);
+
+    protected override async Task SerializeToStreamAsync(
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    )
+    {
+        var body = await CreateContentReadStreamAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = body.ConfigureAwait(false);
+        await body.CopyToAsync(stream, TrackedStream.CopyBufferSize(Length), cancellationToken).ConfigureAwait(false);
+    }
+
+    protected override void SerializeToStream(
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    )
+    {
+        using var body = CreateContentReadStream(cancellationToken);
+        body.CopyTo(stream, TrackedStream.CopyBufferSize(Length));
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = Length ?? 0;
+        return Length is not null;
+    }
+
+    protected override Task<Stream> CreateContentReadStreamAsync() =>
+        CreateContentReadStreamAsync(CancellationToken.None);
+
+    /* A content that is no stream by itself is read here, whole, and so may break here. */
+
+    protected override Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken)
+    {
+        var opening = _inner.ReadAsStreamAsync(cancellationToken);
+        return opening.IsCompletedSuccessfully
+            ? Task.FromResult<Stream>(Opened(opening))
+            : OpenAsync(opening, cancellationToken);
+    }
+
+    protected override Stream CreateContentReadStream(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new TrackedStream(_inner.ReadAsStream(cancellationToken), this);
+        }
+        catch (Exception exception) when (OnBroken(exception, cancellationToken))
+        {
+            throw;
+        }
+    }
+
+    private TrackedStream Opened(Task<Stream> opened) => new(opened.Result, this);
+
+    private async Task<Stream> OpenAsync(Task<Stream> opening, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new TrackedStream(await opening.ConfigureAwait(false), this);
+        }
+        catch (Exception exception) when (OnBroken(exception, cancellationToken))
+        {
+            throw;
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            OnClosing();
+            try
+            {
+                _inner.Dispose();
+            }
+            finally
+            {
+                OnEnded();
+            }
+        }
+
+        base.Dispose(disposing);
+    }
+}
