@@ -1,0 +1,20 @@
+namespace Resilience.TestBackend;
+
+/// <summary>The kinds of <see cref="Fault"/>.</summary>
+internal enum FaultKind
+{
+    /// <summary>Requests get their usual answer.</summary>
+    None,
+
+    /// <summary>Every request gets one status code.</summary>
+    Status,
+
+    /// <summary>No request is ever answered.</summary>
+    Hang,
+
+    /// <summary>Every connection is aborted without an answer.</summary>
+    Abort,
+
+    /// <summary>The usual answer comes late.</summary>
+    Delay,
+}

@@ -1,0 +1,498 @@
+using Resilience.Backends;
+using Resilience.Health.Active;
+using Resilience.Tests.Backends;
+
+namespace Resilience.Tests.Health.Active;
+
+/// <summary>Law 13: start, stop, reload and members that come and go (R8, R9, R78, R149).</summary>
+public sealed class HealthCheckerLifecycleTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private static HealthCheckOptions EverySecond =>
+        CheckedPool.Exact(options =>
+        {
+            options.Interval = Second;
+            options.FailureBackoff = false;
+        });
+
+    [Fact]
+    public async Task Start_Twice_ProbesOnce()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+
+        world.Checker.Start();
+        await world.StartAsync();
+        await world.PassAsync(2);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
+    }
+
+    /// <summary>R25, R35: switched off means no background work at all.</summary>
+    [Fact]
+    public async Task Start_SwitchedOff_DoesNothing()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(options => options.Enabled = false), "a");
+
+        await world.StartAsync();
+        await world.PassAsync(100);
+
+        world.Probe.Count.Should().Be(0);
+        world.Time.ArmedTimers.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Stop_EndsProbingAndLeavesNoTimer()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(1);
+
+        await world.Checker.StopAsync();
+        await world.PassAsync(100);
+
+        world.Probe.Count.Should().Be(4);
+        world.Time.ArmedTimers.Should().Be(0);
+    }
+
+    /// <summary>R149: stopping waits until no probe is under way, and what is stopped is no result (S20).</summary>
+    [Fact]
+    public async Task Stop_ProbeUnderWay_WaitsAndDropsItsResult()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return new ProbeResult(false, "down");
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var stopping = world.Checker.StopAsync();
+        stopping.IsCompleted.Should().BeFalse();
+        release.SetResult();
+        await stopping;
+
+        world.Probe.Running.Should().Be(0);
+        world["a"].LastProbe.Should().BeNull();
+        world["a"].ConsecutiveProbeFailures.Should().Be(0);
+    }
+
+    /// <summary>R131: a probe that looks at its token ends at once.</summary>
+    [Fact]
+    public async Task Stop_CancelsTheProbesUnderWay()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = async (_, token) =>
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            throw new InvalidOperationException("never here");
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(2);
+
+        await world.Checker.StopAsync();
+
+        world["a"].LastProbe.Should().BeNull("a cancelled probe is no result (S20)");
+        world["b"].LastProbe.Should().BeNull();
+        world.Logs.Entries.Should().BeEmpty();
+    }
+
+    /// <summary>What waits for a worker when probing stops does not begin.</summary>
+    [Fact]
+    public async Task Stop_ProbesWaitForAWorker_DoNotBegin()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.MaxConcurrency = 1),
+            "a",
+            "b",
+            "c"
+        );
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var stopping = world.Checker.StopAsync();
+        release.SetResult();
+        await stopping;
+
+        world.Probe.Count.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task Start_AfterStop_BeginsAFirstRoundAgain()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(1);
+        await world.Checker.StopAsync();
+        await world.PassAsync(10);
+
+        await world.StartAsync();
+        await world.PassAsync(1);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 11, 12);
+        world.Probe.TimesOf("b").Should().Equal(0, 1, 11, 12);
+    }
+
+    /// <summary>Law 13: one probe per backend at a time, also across a restart that does not wait for the stop.</summary>
+    [Fact]
+    public async Task Start_WhileStopWaits_BeginsWhenTheOldProbesHaveEnded()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var stopping = world.Checker.StopAsync();
+        world.Checker.Start();
+        world.Time.Advance(Second);
+        for (var i = 0; i < 20; i++)
+        {
+            // Room for a worker that must not be there to begin a second probe.
+            await Task.Run(() => { });
+        }
+
+        world.Probe.Count.Should().Be(1);
+        release.SetResult();
+        await stopping;
+        await world.Probe.WhenBegunAsync(2);
+        await world.Checker.WhenIdleAsync();
+
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
+        world["a"].LastProbe.Should().NotBeNull();
+    }
+
+    [Fact]
+    public async Task Stop_AfterAStartThatWaits_StaysStopped()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var first = world.Checker.StopAsync();
+        world.Checker.Start();
+        var second = world.Checker.StopAsync();
+        release.SetResult();
+        await Task.WhenAll(first, second);
+        await world.PassAsync(10);
+
+        world.Probe.Count.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task StartAndStop_ByManyThreads_EndStopped()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 4)
+                .Select(_ =>
+                    Task.Run(async () =>
+                    {
+                        for (var i = 0; i < 100; i++)
+                        {
+                            world.Checker.Start();
+                            await world.Checker.StopAsync();
+                        }
+                    })
+                )
+        );
+
+        await world.Checker.StopAsync();
+        var count = world.Probe.Count;
+        await world.PassAsync(10);
+
+        world.Probe.Count.Should().Be(count);
+        world.Probe.Running.Should().Be(0);
+        world.Probe.MostAtOnceOfOne.Should().BeLessThanOrEqualTo(1);
+    }
+
+    [Fact]
+    public async Task Dispose_EndsProbingForGoodAndDisposesTheProbe()
+    {
+        var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+
+        await world.Checker.DisposeAsync();
+        await world.StartAsync();
+        await world.PassAsync(10);
+
+        world.Probe.Count.Should().Be(1);
+        world.Probe.Disposals.Should().Be(1);
+        world.Time.ArmedTimers.Should().Be(0);
+        world.Pool.Dispose();
+    }
+
+    [Fact]
+    public async Task Dispose_Synchronously_DoesTheSame()
+    {
+        var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+
+#pragma warning disable CA1849 // The blocking way is the subject.
+        world.Checker.Dispose();
+#pragma warning restore CA1849
+        await world.PassAsync(10);
+
+        world.Probe.Count.Should().Be(1);
+        world.Probe.Disposals.Should().Be(1);
+        world.Pool.Dispose();
+    }
+
+    /// <summary>Law 13: probing does not outlive the pool.</summary>
+    [Fact]
+    public async Task Pool_Disposed_IsProbedNoMore()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+
+        world.Pool.Dispose();
+        await world.PassAsync(10);
+        world.Probe.Count.Should().Be(2);
+        await world.Checker.StopAsync();
+        await world.StartAsync();
+
+        world.Probe.Count.Should().Be(2, "a pool that has ended has nobody to probe");
+    }
+
+    [Fact]
+    public async Task Member_Added_IsProbedAtOnceAndOthersKeepTheirTimes()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+        await world.PassAsync(0.5);
+
+        world.Pool.Add(Pools.Definition("b"));
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(1.5);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
+        world.Probe.TimesOf("b").Should().Equal(0.5, 1.5);
+        world["b"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+    }
+
+    [Fact]
+    public async Task Member_Removed_IsProbedNoMore()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(1);
+
+        world.Pool.Remove("b");
+        await world.PassAsync(3);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2, 3, 4);
+        world.Probe.TimesOf("b").Should().Equal(0, 1);
+    }
+
+    /// <summary>The result of a probe that was under way when its backend left is dropped.</summary>
+    [Fact]
+    public async Task Member_RemovedWhileProbed_ResultIsDropped()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        var removed = world["b"];
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            if (backend == removed)
+            {
+                await release.Task;
+            }
+
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(2);
+
+        world.Pool.Remove("b");
+        release.SetResult();
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(2);
+
+        removed.LastProbe.Should().BeNull();
+        removed.ActiveVerdict.Should().Be(ActiveVerdict.Unknown);
+        world.Probe.TimesOf("b").Should().Equal(0);
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
+    }
+
+    /// <summary>The same identity elsewhere is another backend: probed at once, though the old probe is still under way.</summary>
+    [Fact]
+    public async Task Member_ReplacedWhileProbed_TheNewOneIsProbedAtOnce()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var old = world["a"];
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            if (backend == old)
+            {
+                await release.Task;
+            }
+
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        world.Pool.Apply([new BackendDefinition("http://elsewhere.test") { Name = "a" }]);
+        await world.Probe.WhenBegunAsync(2);
+        release.SetResult();
+        await world.Checker.WhenIdleAsync();
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+        old.LastProbe.Should().BeNull();
+    }
+
+    /// <summary>R78: draining and disabled backends are probed on, so that their verdict is true when they come back.</summary>
+    [Fact]
+    public async Task Member_DisabledOrDraining_IsProbedOn()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        world["a"].Disable();
+        world["b"].Drain();
+
+        await world.PassAsync(2);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
+        world.Probe.TimesOf("b").Should().Equal(0, 1, 2);
+    }
+
+    /// <summary>Frequent reloads starve nothing: due times survive.</summary>
+    [Fact]
+    public async Task Configure_Often_DueTimesSurvive()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a");
+        await world.StartAsync();
+
+        for (var i = 0; i < 25; i++)
+        {
+            await world.PassAsync(1);
+            await world.Checker.ConfigureAsync(CheckedPool.Exact(), start: true);
+            await world.Checker.WhenIdleAsync();
+        }
+
+        world.Probe.TimesOf("a").Should().Equal(0, 10, 20);
+    }
+
+    [Fact]
+    public async Task Configure_ShorterInterval_NoProbeStaysLaterThanItAllows()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.Interval = TimeSpan.FromHours(1)),
+            "a"
+        );
+        await world.StartAsync();
+        await world.PassAsync(5);
+
+        await world.Checker.ConfigureAsync(EverySecond, start: true);
+        await world.PassAsync(2);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 6, 7);
+    }
+
+    [Fact]
+    public async Task Configure_NewThreshold_AppliesToTheNextResult()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        world.Probe.Down.Add("a");
+
+        await world.Checker.ConfigureAsync(
+            CheckedPool.Exact(options =>
+            {
+                options.Interval = Second;
+                options.UnhealthyThreshold = 1;
+            }),
+            start: true
+        );
+        await world.PassAsync(1);
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+    }
+
+    /// <summary>Without probes nothing would ever take an unhealthy verdict back.</summary>
+    [Fact]
+    public async Task Configure_SwitchedOff_MakesVerdictsUnknown()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(2);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+
+        await world.Checker.ConfigureAsync(CheckedPool.Exact(options => options.Enabled = false), start: true);
+        await world.PassAsync(10);
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unknown);
+        world["a"].State.Should().Be(BackendState.Healthy);
+        world.Pool.AvailableNames().Should().Equal("a", "b");
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
+        world.Time.ArmedTimers.Should().Be(0);
+    }
+
+    /// <summary>What was counted before checks were switched off says nothing about the time after.</summary>
+    [Fact]
+    public async Task Configure_OffAndOnAgain_CountsFromZero()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(5);
+
+        await world.Checker.ConfigureAsync(CheckedPool.Exact(options => options.Enabled = false), start: true);
+        await world.Checker.ConfigureAsync(EverySecond, start: true);
+        await world.Checker.WhenIdleAsync();
+
+        world["a"].ConsecutiveProbeFailures.Should().Be(1);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unknown, "one failure of three");
+        await world.PassAsync(2);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+    }
+
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 0)]
+    public async Task Configure_SwitchedOn_BeginsOnlyIfToldTo(bool start, int probes)
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(options => options.Enabled = false), "a");
+        await world.StartAsync();
+
+        await world.Checker.ConfigureAsync(EverySecond, start);
+        await world.Checker.WhenIdleAsync();
+
+        world.Probe.Count.Should().Be(probes);
+    }
+
+    /// <summary>Law 15: an invalid one is refused whole.</summary>
+    [Fact]
+    public async Task Configure_Invalid_ChangesNothing()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+        var configure = () => world.Checker.ConfigureAsync(new HealthCheckOptions { Timeout = TimeSpan.Zero }, true);
+
+        await configure.Should().ThrowAsync<ArgumentException>().WithMessage("*Timeout is 00:00:00*");
+        await world.PassAsync(1);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1);
+    }
+}

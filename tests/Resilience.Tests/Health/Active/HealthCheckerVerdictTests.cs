@@ -1,0 +1,353 @@
+using Microsoft.Extensions.Logging;
+using Resilience.Backends;
+using Resilience.Health.Active;
+using Resilience.Tests.Backends;
+
+namespace Resilience.Tests.Health.Active;
+
+/// <summary>What probes' results mean (R5, R23, R53, R54).</summary>
+public sealed class HealthCheckerVerdictTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    /// <summary>Options under which every backend is probed once a second.</summary>
+    private static HealthCheckOptions EverySecond =>
+        CheckedPool.Exact(options =>
+        {
+            options.Interval = Second;
+            options.FailureBackoff = false;
+        });
+
+    /// <summary>S1, R181.</summary>
+    [Fact]
+    public async Task Unknown_TakesTraffic()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unknown);
+        world["a"].IsAlive.Should().BeTrue();
+        world.Pool.AvailableNames().Should().Equal("a", "b");
+    }
+
+    [Fact]
+    public async Task FirstSuccess_MakesUnknownHealthyAtOnce()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+
+        await world.StartAsync();
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+    }
+
+    /// <summary>S2: unhealthy after three failures.</summary>
+    [Fact]
+    public async Task Failures_AsManyAsTheThreshold_MakeUnhealthy()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        world.Probe.Down.Add("a");
+
+        await world.PassAsync(2);
+        world["a"].State.Should().Be(BackendState.Healthy);
+        world["a"].ConsecutiveProbeFailures.Should().Be(2);
+        await world.PassAsync(1);
+
+        world["a"].ConsecutiveProbeFailures.Should().Be(3);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+        world["a"].Status.Reason.Should().Be(StateReason.Active);
+        world["a"].Status.Detail.Should().Be("down");
+        world.Pool.AvailableNames().Should().Equal("b");
+    }
+
+    /// <summary>S3: healthy again after two successes.</summary>
+    [Fact]
+    public async Task Successes_AsManyAsTheThreshold_MakeHealthyAgain()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(2);
+        world["a"].State.Should().Be(BackendState.Unhealthy);
+        world.Probe.Down.Clear();
+
+        await world.PassAsync(1);
+        world["a"].State.Should().Be(BackendState.Unhealthy);
+        await world.PassAsync(1);
+
+        world["a"].State.Should().Be(BackendState.Healthy);
+        world["a"].ConsecutiveProbeSuccesses.Should().Be(2);
+        world.Pool.AvailableNames().Should().Equal("a", "b");
+    }
+
+    /// <summary>S4, S9.</summary>
+    [Fact]
+    public async Task Success_EndsARunOfFailuresAndTheOtherWayRound()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(1);
+        world["a"].ConsecutiveProbeFailures.Should().Be(2);
+
+        world.Probe.Down.Clear();
+        await world.PassAsync(1);
+        (world["a"].ConsecutiveProbeSuccesses, world["a"].ConsecutiveProbeFailures).Should().Be((1, 0));
+        world.Probe.Down.Add("a");
+        await world.PassAsync(2);
+
+        (world["a"].ConsecutiveProbeSuccesses, world["a"].ConsecutiveProbeFailures).Should().Be((0, 2));
+        world["a"].State.Should().Be(BackendState.Healthy);
+    }
+
+    /// <summary>R59: one event a change, however many probes say the same.</summary>
+    [Fact]
+    public async Task Verdict_UnchangedByFurtherProbes_IsToldOnce()
+    {
+        var world = new CheckedPool(EverySecond, "a", "b");
+        var events = new EventRecord(world.Pool);
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(20);
+        world.Probe.Down.Clear();
+        await world.PassAsync(20);
+        await world.Checker.DisposeAsync();
+
+        (await events.EndAsync())
+            .Cast<BackendStateChanged>()
+            .Select(change => (change.Backend.Name, change.To.State))
+            .Should()
+            .Equal(("a", BackendState.Unhealthy), ("a", BackendState.Healthy));
+    }
+
+    /// <summary>Only a change of verdict touches the snapshot.</summary>
+    [Fact]
+    public async Task Probes_OfTheSameResult_DoNotRebuildTheSnapshot()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(1);
+        var snapshot = world.Pool.Snapshot;
+
+        await world.PassAsync(60);
+
+        world.Pool.Snapshot.Should().BeSameAs(snapshot);
+    }
+
+    /// <summary>R65: a result tells when, how long and what.</summary>
+    [Fact]
+    public async Task LastProbe_HoldsTheResult()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+
+        world["a"]
+            .LastProbe.Should()
+            .Be(new ProbeResult(false, "down", TimeSpan.Zero, 503, null, world.Time.GetUtcNow()));
+    }
+
+    /// <summary>R18: by hand beside probes; the counters start anew, and later probes may change it.</summary>
+    [Fact]
+    public async Task SetAlive_BesideProbes_HoldsUntilProbesSayOtherwise()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(5);
+
+        world["a"].SetAlive(false);
+        (world["a"].ConsecutiveProbeSuccesses, world["a"].ConsecutiveProbeFailures).Should().Be((0, 0));
+        await world.PassAsync(1);
+        world["a"].IsAlive.Should().BeFalse("one success is not enough against the operator's word");
+        await world.PassAsync(1);
+        world["a"].IsAlive.Should().BeTrue();
+
+        world.Probe.Down.Add("a");
+        await world.PassAsync(2);
+        world["a"].SetAlive(true);
+        await world.PassAsync(2);
+        world["a"].IsAlive.Should().BeTrue("the two failures before do not count any more");
+        await world.PassAsync(1);
+        world["a"].IsAlive.Should().BeFalse();
+    }
+
+    /// <summary>R184, R39: a probe that throws is a failure and a log line, and nothing else.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ThrowingProbe_CountsAsFailureAndDoesNotEndTheSchedule(bool isSynchronous)
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = (backend, _) =>
+            backend.Name != "a" ? Task.FromResult(world.Probe.Answer(backend))
+            : isSynchronous ? throw new InvalidOperationException("probe")
+            : Task.FromException<ProbeResult>(new InvalidOperationException("probe"));
+        await world.StartAsync();
+
+        await world.PassAsync(3);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2, 3);
+        world.Probe.TimesOf("b").Should().Equal(0, 1, 2, 3);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+        world["b"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+        world["a"].LastProbe!.Detail.Should().Be("the probe threw InvalidOperationException");
+        world
+            .Logs.Entries.Where(entry => entry.EventId.Id == 204)
+            .Should()
+            .HaveCount(4)
+            .And.OnlyContain(entry => entry.Level == LogLevel.Error && entry.Exception!.Message == "probe");
+    }
+
+    /// <summary>R49: a probe's own timeout covers every kind of probe, also one that does not look at its token.</summary>
+    [Fact]
+    public async Task Timeout_OfAProbeThatIgnoresItsToken_CountsAsFailure()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a");
+        var answer = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await answer.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        world.Time.Advance(TimeSpan.FromSeconds(4));
+        answer.SetResult();
+        await world.Checker.WhenIdleAsync();
+
+        world["a"].LastProbe!.IsSuccess.Should().BeFalse("its answer came after 4 s, and 3 were allowed");
+        world["a"].LastProbe!.Detail.Should().Be("no answer within 3 s");
+    }
+
+    /// <summary>R165, R166, C-6: nothing above Debug, whatever a probe finds; the change itself is the pool's line.</summary>
+    [Fact]
+    public async Task Log_OfEachProbe_IsAtDebug()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(5);
+
+        world.Logs.Entries.Should().HaveCount(12).And.OnlyContain(entry => entry.Level == LogLevel.Debug);
+        world
+            .Logs.Entries.Select(entry => entry.Message)
+            .Distinct()
+            .Should()
+            .BeEquivalentTo("Pool catalog: probe of a failed: down", "Pool catalog: probe of b succeeded: up");
+    }
+
+    [Fact]
+    public async Task FirstRound_AllAnswer404_IsOneWarningThatNamesThePath()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        world.Probe.Script = (_, _) => Task.FromResult(new ProbeResult(false, "missing", StatusCode: 404));
+        await world.StartAsync();
+        await world.PassAsync(10);
+
+        var warning = world
+            .Logs.Entries.Where(entry => entry.Level == LogLevel.Warning)
+            .Should()
+            .ContainSingle()
+            .Subject;
+        warning.EventId.Id.Should().Be(203);
+        warning["Path"].Should().Be("/health");
+        world.Pool.Snapshot.IsFailOpen.Should().BeTrue();
+        world.Pool.AvailableNames().Should().Equal(["a", "b", "c"], "traffic flows (law 5)");
+    }
+
+    [Theory]
+    [InlineData(503)]
+    [InlineData(200)]
+    public async Task FirstRound_OneAnswersOtherwise_IsNoWarning(int status)
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        world.Probe.Script = (backend, _) =>
+            Task.FromResult(
+                new ProbeResult(
+                    false,
+                    "missing",
+                    StatusCode: backend.Name == "b" && world.Probe.Count <= 3 ? status : 404
+                )
+            );
+        await world.StartAsync();
+        await world.PassAsync(10);
+
+        world.Logs.Entries.Should().NotContain(entry => entry.Level >= LogLevel.Warning);
+    }
+
+    /// <summary>Law 15's sibling: options are read once, when they are handed over.</summary>
+    [Fact]
+    public async Task Options_ChangedAfterwards_DoNotReachTheChecker()
+    {
+        var options = EverySecond;
+        await using var world = new CheckedPool(options, "a");
+        world.Probe.Down.Add("a");
+
+        options.UnhealthyThreshold = 1;
+        options.Interval = TimeSpan.FromSeconds(7);
+        await world.StartAsync();
+        await world.PassAsync(1);
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unknown);
+        world.Probe.TimesOf("a").Should().Equal(0, 1);
+    }
+
+    [Fact]
+    public async Task Constructor_OptionsOutOfRange_NamesEveryOne()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var options = new HealthCheckOptions
+        {
+            Path = "health",
+            ExpectedStatuses = ["200", "2xx"],
+            Interval = TimeSpan.FromDays(10),
+            Jitter = 0.6,
+            Timeout = TimeSpan.Zero,
+            HealthyThreshold = 0,
+            UnhealthyThreshold = 1_001,
+            InitialDelay = TimeSpan.FromSeconds(-1),
+            MaxConcurrency = 0,
+        };
+        var create = () => new HealthChecker(world.Pool, options, world.Probe);
+
+        var message = create.Should().Throw<ArgumentException>().Which.Message;
+        foreach (
+            var part in new[]
+            {
+                "Path is 'health'",
+                "ExpectedStatuses:1 is '2xx'",
+                "Interval is 10.00:00:00",
+                "for 10 seconds write \"00:00:10\"",
+                "Jitter is 0.6",
+                "Timeout is 00:00:00",
+                "HealthyThreshold is 0",
+                "UnhealthyThreshold is 1001",
+                "InitialDelay is -00:00:01",
+                "MaxConcurrency is 0",
+            }
+        )
+        {
+            message.Should().Contain(part);
+        }
+    }
+
+    /// <summary>R74 and the design's defaults.</summary>
+    [Fact]
+    public void Options_Defaults_AreThoseOfTheDesign()
+    {
+        var options = new HealthCheckOptions();
+
+        options.Enabled.Should().BeTrue();
+        options.Path.Should().Be("/health");
+        options.ExpectedStatuses.Should().BeEmpty();
+        options.Interval.Should().Be(TimeSpan.FromSeconds(10));
+        options.Jitter.Should().Be(0.1);
+        options.Timeout.Should().Be(TimeSpan.FromSeconds(3));
+        options.HealthyThreshold.Should().Be(2);
+        options.UnhealthyThreshold.Should().Be(3);
+        options.InitialDelay.Should().Be(TimeSpan.Zero);
+        options.FailureBackoff.Should().BeTrue();
+        options.Spread.Should().BeTrue();
+        options.MaxConcurrency.Should().BeNull();
+    }
+}

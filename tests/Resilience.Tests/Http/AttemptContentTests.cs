@@ -1,0 +1,238 @@
+using System.Net;
+using Resilience.Http;
+
+namespace Resilience.Tests.Http;
+
+public sealed class AttemptContentTests
+{
+    [Fact]
+    public async Task CopyTo_GivesTheInnerContentWholeAndItsHeaders()
+    {
+        var inner = new StringContent("whole");
+        inner.Headers.Add("X-Mine", "1");
+        using var content = new AttemptContent(inner);
+
+        var text = await content.ReadAsStringAsync();
+
+        text.Should().Be("whole");
+        content.Headers.ContentLength.Should().Be(5);
+        content.Headers.ContentType.Should().Be(inner.Headers.ContentType);
+        content.Headers.GetValues("X-Mine").Should().Equal("1");
+    }
+
+    [Fact]
+    public void CopyTo_Synchronous_GivesTheInnerContentWhole()
+    {
+        using var content = new AttemptContent(new StringContent("whole"));
+        using var wire = new MemoryStream();
+
+        content.CopyTo(wire, null, CancellationToken.None);
+
+        wire.ToArray().Should().Equal("whole"u8.ToArray());
+        content.HasBegun.Should().BeTrue();
+        content.IsReleased.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Length_InnerDoesNotKnowIt_IsNotKnown()
+    {
+        using var content = new AttemptContent(new GatedContent());
+
+        content.Headers.ContentLength.Should().BeNull();
+    }
+
+    [Fact]
+    public async Task Dispose_LeavesTheInnerContentAlone()
+    {
+        var inner = new StringContent("mine");
+
+        new AttemptContent(inner).Dispose();
+
+        (await inner.ReadAsStringAsync()).Should().Be("mine");
+    }
+
+    [Fact]
+    public void HasBegun_BeforeAByteWasAsked_IsFalse()
+    {
+        using var content = new AttemptContent(new StringContent("x"));
+
+        content.HasBegun.Should().BeFalse();
+        content.IsReleased.Should().BeTrue();
+        content.WhenReleased.IsCompleted.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Revoke_BeforeItHasBegun_KeepsTheAttemptFromReadingIt()
+    {
+        using var content = new AttemptContent(new StringContent("x"));
+
+        content.Revoke();
+
+        var copying = () => content.CopyToAsync(Stream.Null);
+        await copying.Should().ThrowAsync<HttpRequestException>().WithInnerException(typeof(IOException));
+        var copyingSynchronously = () => content.CopyTo(Stream.Null, null, CancellationToken.None);
+        copyingSynchronously.Should().Throw<HttpRequestException>().WithInnerException<IOException>();
+        content.HasBegun.Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Revoke_AfterItHasBegun_LeavesTheReadingAloneButAllowsNoOther()
+    {
+        var inner = new GatedContent();
+        using var content = new AttemptContent(inner);
+        using var wire = new MemoryStream();
+        var copying = content.CopyToAsync(wire);
+
+        content.Revoke();
+        inner.Open();
+        await copying;
+
+        wire.ToArray().Should().Equal("firstlast"u8.ToArray());
+        content.HasBegun.Should().BeTrue();
+        var again = () => content.CopyToAsync(Stream.Null);
+        await again.Should().ThrowAsync<HttpRequestException>();
+    }
+
+    /// <summary>
+    /// The race: the response comes on another thread while the content's own first lines, before its first await, run
+    /// on the transport's. The content must count as read from the very first of them.
+    /// </summary>
+    [Fact]
+    public async Task WhenReleased_WhileTheContentsFirstLinesRun_IsNotCompleted()
+    {
+        var inner = new ProbingContent();
+        using var content = new AttemptContent(inner);
+        Task? released = null;
+        inner.Probe = () => released = content.IsReleased ? Task.CompletedTask : content.WhenReleased;
+
+        var copying = content.CopyToAsync(Stream.Null);
+
+        released!.IsCompleted.Should().BeFalse();
+        inner.Gate.SetResult();
+        await copying;
+        await released.WaitAsync(TimeSpan.FromSeconds(15));
+    }
+
+    [Fact]
+    public async Task WhenReleased_ContentIgnoresItsToken_EndsWithTheContentNotWithTheToken()
+    {
+        var inner = new GatedContent();
+        using var content = new AttemptContent(inner);
+        using var source = new CancellationTokenSource();
+        var copying = content.CopyToAsync(Stream.Null, source.Token);
+
+        await source.CancelAsync();
+
+        await copying.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+        content.IsReleased.Should().BeFalse();
+        content.HasFailed.Should().BeFalse();
+        var released = content.WhenReleased;
+        inner.Open();
+        await released.WaitAsync(TimeSpan.FromSeconds(15));
+        content.IsReleased.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task WhenReleased_AskedWhileItEndsOnAnotherThread_AlwaysEnds()
+    {
+        for (var i = 0; i < 2_000; i++)
+        {
+            var inner = new GatedContent();
+            using var content = new AttemptContent(inner);
+            var copying = content.CopyToAsync(Stream.Null);
+
+            var opening = Task.Run(inner.Open);
+            var released = content.WhenReleased;
+
+            await released.WaitAsync(TimeSpan.FromSeconds(15));
+            await copying;
+            await opening;
+        }
+    }
+
+    [Theory]
+    [InlineData("async")]
+    [InlineData("at once")]
+    public async Task HasFailed_TheConnectionFails_IsFalse(string how)
+    {
+        using var content = new AttemptContent(new StringContent("x"));
+
+        var copying = () => content.CopyToAsync(new BrokenWire(how));
+
+        await copying.Should().ThrowAsync<HttpRequestException>();
+        content.HasFailed.Should().BeFalse();
+        content.IsReleased.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task HasFailed_TheContentFails_IsTrue()
+    {
+        var consumed = new StreamContent(new ScriptedStream("x"u8.ToArray(), new InvalidDataException()));
+        using var content = new AttemptContent(consumed);
+
+        var copying = () => content.CopyToAsync(Stream.Null);
+
+        await copying.Should().ThrowAsync<InvalidDataException>();
+        content.HasFailed.Should().BeTrue();
+        content.IsReleased.Should().BeTrue();
+    }
+
+    [Fact]
+    public void HasFailed_TheContentFailsSynchronously_IsTrue()
+    {
+        var consumed = new StreamContent(new ScriptedStream("x"u8.ToArray(), new InvalidDataException()));
+        using var content = new AttemptContent(consumed);
+
+        var copying = () => content.CopyTo(Stream.Null, null, CancellationToken.None);
+
+        copying.Should().Throw<InvalidDataException>();
+        content.HasFailed.Should().BeTrue();
+        content.IsReleased.Should().BeTrue();
+    }
+
+    [Fact]
+    public void HasFailed_TheConnectionFailsSynchronously_IsFalse()
+    {
+        using var content = new AttemptContent(new StringContent("x"));
+
+        var copying = () => content.CopyTo(new BrokenWire("at once"), null, CancellationToken.None);
+
+        copying.Should().Throw<HttpRequestException>();
+        content.HasFailed.Should().BeFalse();
+    }
+
+    private sealed class ProbingContent : HttpContent
+    {
+        public Action Probe { get; set; } = () => { };
+
+        public TaskCompletionSource Gate { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            Probe();
+            return Gate.Task;
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+
+    /// <summary>A connection that refuses every write.</summary>
+    private sealed class BrokenWire(string how) : MemoryStream
+    {
+        public override void Write(byte[] buffer, int offset, int count) => throw new IOException("reset");
+
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("reset");
+
+        public override ValueTask WriteAsync(
+            ReadOnlyMemory<byte> buffer,
+            CancellationToken cancellationToken = default
+        ) => how == "async" ? ValueTask.FromException(new IOException("reset")) : throw new IOException("reset");
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+}

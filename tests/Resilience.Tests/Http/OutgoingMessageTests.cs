@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Net;
+using Resilience.Backends;
+using Resilience.Http;
+
+namespace Resilience.Tests.Http;
+
+/// <summary>The caller's message is lent to the attempts and comes back as it was.</summary>
+public sealed class OutgoingMessageTests
+{
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Send_AfterSuccess_TheMessageIsTheCallersAgain(bool isAsync)
+    {
+        using var rig = new HttpRig(WithHosts()).On("b1", Answers.Status(503));
+        using var request = HttpRig.Get("/a?b#c");
+        var (address, content) = (request.RequestUri, new StringContent("x"));
+        request.Content = content;
+        request.Headers.Add("X-Mine", "1");
+
+        using var response = await rig.SendAsync(request, isAsync);
+
+        response.RequestMessage.Should().BeSameAs(request);
+        request.RequestUri.Should().BeSameAs(address);
+        request.Content.Should().BeSameAs(content);
+        request.Headers.Host.Should().BeNull();
+        request.Headers.Select(header => header.Key).Should().Equal("X-Mine");
+    }
+
+    [Fact]
+    public async Task Send_AfterAnException_TheMessageIsTheCallersAgain()
+    {
+        using var rig = new HttpRig(WithHosts(), options => options.Retry.Enabled = false).On("b1", Answers.Break);
+        using var request = HttpRig.Post();
+        request.Headers.Host = "mine";
+        var address = request.RequestUri;
+
+        var sending = () => rig.SendAsync(request);
+
+        await sending.Should().ThrowAsync<HttpRequestException>();
+        request.RequestUri.Should().BeSameAs(address);
+        request.Content.Should().BeNull();
+        request.Headers.Host.Should().Be("mine");
+    }
+
+    [Fact]
+    public async Task Send_BackendsWithAndWithoutAHost_EachGetsItsOwn()
+    {
+        var definitions = WithHosts().Append(HttpRig.Define(3)).ToArray();
+        using var rig = new HttpRig(definitions).On("b1", Answers.Break).On("b2", Answers.Break);
+        using var request = HttpRig.Get();
+        request.Headers.Host = "mine";
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests.Select(sent => sent.Headers["Host"])
+            .Should()
+            .Equal("one.example", "two.example:81", "mine");
+    }
+
+    [Fact]
+    public async Task Send_ContentHeaders_GoOutAsTheyAre()
+    {
+        using var rig = new HttpRig();
+        using var request = HttpRig.Post(new StringContent("x"));
+        request.Content!.Headers.TryAddWithoutValidation("Content-Type", "not; a, type");
+        request.Content.Headers.TryAddWithoutValidation("X-Many", ["1", "2"]);
+        request.Content.Headers.ContentLength = 1;
+
+        using var response = await rig.SendAsync(request);
+
+        var sent = rig.Transport.Requests.Should().ContainSingle().Subject;
+        sent.Headers["Content-Type"].Should().Contain("not; a, type");
+        sent.Headers["X-Many"].Should().Be("1, 2");
+        sent.Headers["Content-Length"].Should().Be("1");
+    }
+
+    [Fact]
+    public async Task Send_Traced_EachAttemptCarriesItsOwnTraceHeaders()
+    {
+        var traces = new List<string>();
+        using var rig = new HttpRig(2);
+        rig.On("b1", Injecting(traces, Answers.Status(503))).On("b2", Injecting(traces, Answers.Ok));
+        using var activity = new Activity("caller").Start();
+
+        using var response = await rig.SendAsync();
+
+        traces.Should().OnlyHaveUniqueItems().And.HaveCount(2);
+    }
+
+    [Fact]
+    public async Task Send_TracedByTheCallersOwnHeaders_TheyStay()
+    {
+        var traces = new List<string>();
+        using var rig = new HttpRig(2);
+        rig.On("b1", Injecting(traces, Answers.Status(503))).On("b2", Injecting(traces, Answers.Ok));
+        using var activity = new Activity("caller").Start();
+        using var request = HttpRig.Get();
+        request.Headers.Add("traceparent", "mine");
+
+        using var response = await rig.SendAsync(request);
+
+        traces.Should().Equal("mine", "mine");
+    }
+
+    private static BackendDefinition[] WithHosts() =>
+        [HttpRig.Define(1) with { Host = "one.example" }, HttpRig.Define(2) with { Host = "two.example:81" }];
+
+    /// <summary>As the platform's own diagnostics do: inject where there is none.</summary>
+    internal static Answer Injecting(List<string> traces, Answer then) =>
+        (request, token) =>
+        {
+            if (!request.Headers.Contains("traceparent"))
+            {
+                request.Headers.Add("traceparent", Guid.NewGuid().ToString());
+            }
+
+            traces.Add(string.Join(",", request.Headers.GetValues("traceparent")));
+            return then(request, token);
+        };
+}

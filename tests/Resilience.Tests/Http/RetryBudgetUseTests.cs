@@ -1,0 +1,73 @@
+using System.Net;
+
+namespace Resilience.Tests.Http;
+
+/// <summary>Law 9: no retry storm.</summary>
+public sealed class RetryBudgetUseTests
+{
+    [Fact]
+    public async Task Send_BudgetIsEmpty_ReturnsTheFirstFailure() // R96
+    {
+        using var rig = new HttpRig(2, configurePool: pool => pool.RetryBudget.MinimumPerSecond = 0);
+        rig.On("b1", Answers.Status(503));
+
+        using var response = await rig.SendAsync();
+
+        response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
+        rig.Sent.Should().Equal("b1");
+    }
+
+    [Fact]
+    public async Task Send_FullOutage_SendsNoMoreThanTheBudgetAllows()
+    {
+        using var rig = new HttpRig(2, configurePool: pool => pool.CircuitBreaker.Enabled = false);
+        rig.On("b1", Answers.Status(503)).On("b2", Answers.Status(503));
+
+        for (var i = 0; i < 1_000; i++)
+        {
+            using var response = await rig.DriveAsync(
+                rig.SendAsync(HttpRig.Get().Within(TimeSpan.FromMilliseconds(20)))
+            );
+        }
+
+        // Ten a second over the window of ten seconds, which has not moved on: no wait fits into these deadlines.
+        rig.Sent.Should().HaveCountGreaterThan(1_000).And.HaveCountLessThanOrEqualTo(1_100);
+    }
+
+    [Fact]
+    public async Task Send_SuccessesOnly_DepositTheirShare()
+    {
+        using var rig = new HttpRig(2);
+        rig.On("b1", [.. Enumerable.Repeat(Answers.Ok, 10), Answers.Status(404), Answers.Status(501)]);
+
+        for (var i = 0; i < 10; i++)
+        {
+            using var response = await rig.SendAsync();
+        }
+
+        rig.Pool.Budget.Balance.Should().Be(102);
+    }
+
+    [Fact]
+    public async Task Send_Failures_DepositNothing()
+    {
+        using var rig = new HttpRig(1, options => options.Retry.Enabled = false).On("b1", Answers.Status(500));
+
+        for (var i = 0; i < 20; i++)
+        {
+            using var response = await rig.SendAsync();
+        }
+
+        rig.Pool.Budget.Balance.Should().Be(100);
+    }
+
+    [Fact]
+    public async Task Send_EachRetryOfARequest_DrawsOne()
+    {
+        using var rig = new HttpRig(3).On("b1", Answers.Break).On("b2", Answers.Break);
+
+        using var response = await rig.SendAsync();
+
+        rig.Pool.Budget.Balance.Should().Be(98);
+    }
+}
