@@ -1,0 +1,17 @@
+using BenchmarkDotNet.Running;
+using Resilience.Benchmarks.Running;
+
+// BenchmarkDotNet refuses arguments it does not know, so ours is taken out before it sees them.
+var quick = args.Contains(BenchmarkConfig.QuickOption);
+var forBenchmarkDotNet = args.Where(argument => argument != BenchmarkConfig.QuickOption).ToArray();
+
+var summaries = BenchmarkSwitcher
+    .FromAssembly(typeof(BenchmarkConfig).Assembly)
+    .Run(forBenchmarkDotNet, BenchmarkConfig.Create(quick))
+    .ToArray();
+
+// BenchmarkDotNet itself ends with 0 even when nothing could be built or a benchmark threw.
+var failed = summaries.Any(summary =>
+    summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)
+);
+return failed ? 1 : 0;

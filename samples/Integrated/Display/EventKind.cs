@@ -1,0 +1,10 @@
+namespace Integrated.Display;
+
+/// <summary>Who caused an event.</summary>
+internal enum EventKind
+{
+    Step,
+    Action,
+    Pool,
+    Problem,
+}
