@@ -116,7 +116,7 @@ public class CircuitBenchmarks
             }
         );
         circuit.TryAcquire(out var permit);
-        circuit.Report(permit, CircuitOutcome.Failure);
+        permit.Report(CircuitOutcome.Failure);
         return circuit;
     }
 
@@ -129,7 +129,7 @@ public class CircuitBenchmarks
             if (circuit.TryAcquire(out var permit))
             {
                 admitted++;
-                circuit.Report(permit, CircuitOutcome.Success);
+                permit.Report(CircuitOutcome.Success);
             }
         }
 

@@ -32,6 +32,7 @@ public sealed class Backend : ICircuitOwner
         _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
         Source = source;
         Circuit = new CircuitBreaker(rules, pool.Clock, pool.Random, this);
+        ShownCircuit = Circuit.State;
     }
 
     /// <summary>What it is. A reload may change its weight and metadata.</summary>
@@ -169,10 +170,10 @@ public sealed class Backend : ICircuitOwner
         Interlocked.Add(ref _load, OneStarted);
         if (
             Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
-            && Circuit.TryAcquire(out var permit)
+            && Circuit.TryAcquireTicket(out var ticket)
         )
         {
-            return new BackendLease(this, permit, context.LastAttempt);
+            return new BackendLease(this, ticket, context.LastAttempt);
         }
 
         Leave(OneStarted);
@@ -189,16 +190,16 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
-    internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
+    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome)
     {
-        Circuit.Report(permit, Note(outcome));
+        Circuit.Report(ticket, Note(outcome));
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
-    internal void OnReportedLate(CircuitPermit permit, in AttemptOutcome outcome)
+    internal void OnReportedLate(CircuitTicket ticket, in AttemptOutcome outcome)
     {
         Note(outcome);
-        Circuit.ReportLateFailure(permit);
+        Circuit.ReportLateFailure(ticket);
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
@@ -272,7 +273,10 @@ public sealed class Backend : ICircuitOwner
         {
             (int)AdministrativeState.Draining or Removed => (BackendState.Draining, StateReason.Draining),
             (int)AdministrativeState.Disabled => (BackendState.Unhealthy, StateReason.Disabled),
-            _ when Circuit.State != CircuitState.Closed => (BackendState.Unhealthy, StateReason.Circuit),
+            _ when Circuit.State is not (CircuitState.Closed or CircuitState.Disabled or CircuitState.MetricsOnly) => (
+                BackendState.Unhealthy,
+                StateReason.Circuit
+            ),
             _ when PassiveVerdict == PassiveVerdict.Ejected => (BackendState.Unhealthy, StateReason.Passive),
             _ when ActiveVerdict == ActiveVerdict.Unhealthy => (BackendState.Unhealthy, StateReason.Active),
             _ => (BackendState.Healthy, StateReason.None),

@@ -12,19 +12,22 @@ internal sealed class CircuitRules
     public CircuitRules(CircuitBreakerOptions options)
     {
         Ranges.ThrowIfAny("circuit breaker's options", options.Problems());
-        IsEnabled = options.Enabled;
-        ConsecutiveFailures = (uint)options.ConsecutiveFailures;
+        Start = options.Enabled ? options.InitialState : CircuitState.Disabled;
+        ConsecutiveFailures = (uint?)options.ConsecutiveFailures ?? uint.MaxValue;
         FailureWindowMilliseconds = (long)options.FailureWindow.TotalMilliseconds;
         Trials = (uint)options.HalfOpenTrials;
         SuccessThreshold = (uint)options.SuccessThreshold;
+        TrialCount = (uint)(options.HalfOpenTrialCount ?? options.SuccessThreshold);
         HalfOpenExpiryMilliseconds = (long)options.HalfOpenExpiry.TotalMilliseconds;
         _breakDuration = options.BreakDuration;
         _maxBreakDuration = options.MaxBreakDuration;
         _jitter = options.Jitter;
     }
 
-    public bool IsEnabled { get; }
+    /// <summary>The state in which a circuit begins: disabled if it is switched off.</summary>
+    public CircuitState Start { get; }
 
+    /// <summary>The run of failures that opens the circuit; more than can be counted if that rule is off.</summary>
     public uint ConsecutiveFailures { get; }
 
     public long FailureWindowMilliseconds { get; }
@@ -32,6 +35,9 @@ internal sealed class CircuitRules
     public uint Trials { get; }
 
     public uint SuccessThreshold { get; }
+
+    /// <summary>Of so many trials <see cref="SuccessThreshold"/> must succeed; never fewer than those.</summary>
+    public uint TrialCount { get; }
 
     public long HalfOpenExpiryMilliseconds { get; }
 

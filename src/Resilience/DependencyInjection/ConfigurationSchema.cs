@@ -176,6 +176,7 @@ internal sealed class ConfigurationSchema
     private static ConfigurationSchema CircuitBreaker() =>
         Section(
             (nameof(CircuitBreakerOptions.Enabled), Flag),
+            (nameof(CircuitBreakerOptions.InitialState), OneOf<CircuitState>()),
             (nameof(CircuitBreakerOptions.ConsecutiveFailures), Whole),
             (nameof(CircuitBreakerOptions.FailureWindow), Duration),
             (nameof(CircuitBreakerOptions.BreakDuration), Duration),
@@ -183,6 +184,7 @@ internal sealed class ConfigurationSchema
             (nameof(CircuitBreakerOptions.Jitter), Number),
             (nameof(CircuitBreakerOptions.HalfOpenTrials), Whole),
             (nameof(CircuitBreakerOptions.SuccessThreshold), Whole),
+            (nameof(CircuitBreakerOptions.HalfOpenTrialCount), Whole),
             (nameof(CircuitBreakerOptions.HalfOpenExpiry), Duration)
         );
 

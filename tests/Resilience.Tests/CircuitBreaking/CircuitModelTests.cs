@@ -11,13 +11,15 @@ namespace Resilience.Tests.CircuitBreaking;
 public sealed class CircuitModelTests
 {
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(3, 1, 2)]
-    [InlineData(2, 2, 3)]
-    [InlineData(2, 3, 2)]
-    public void AnySequenceOfSteps_BehavesAsTheOracle(int failures, int trials, int successes)
+    [InlineData(1, 1, 1, 0)]
+    [InlineData(3, 1, 2, 0)]
+    [InlineData(2, 2, 3, 0)]
+    [InlineData(2, 3, 2, 0)]
+    [InlineData(1, 2, 2, 1)]
+    [InlineData(2, 3, 2, 3)]
+    public void AnySequenceOfSteps_BehavesAsTheOracle(int failures, int trials, int successes, int spare)
     {
-        var terms = new CircuitOracle.Terms(failures, trials, successes);
+        var terms = new CircuitOracle.Terms(failures, trials, successes, Spare: spare);
 
         Prop.ForAll<byte[]>(steps => new Run(terms).Take(steps))
             .Check(Config.QuickThrowOnFailure.WithMaxTest(1_500).WithEndSize(250));
@@ -37,6 +39,7 @@ public sealed class CircuitModelTests
             })
             .Check(Config.QuickThrowOnFailure.WithMaxTest(1_500).WithEndSize(250));
 
+        CircuitState[] forced = [CircuitState.ForcedOpen, CircuitState.Disabled, CircuitState.MetricsOnly];
         changes
             .Should()
             .BeEquivalentTo([
@@ -45,14 +48,19 @@ public sealed class CircuitModelTests
                 (CircuitState.Open, CircuitState.Closed),
                 (CircuitState.HalfOpen, CircuitState.Open),
                 (CircuitState.HalfOpen, CircuitState.Closed),
+                .. from state in forced
+                from other in Enum.GetValues<CircuitState>()
+                where other != state
+                select (other, state),
+                .. forced.Select(state => (state, CircuitState.Closed)),
             ]);
     }
 
     private sealed class Run
     {
         private readonly CircuitFixture _fixture;
-        private readonly List<(CircuitPermit Real, CircuitOracle.Permit Model)> _out = [];
-        private readonly List<(CircuitPermit Real, CircuitOracle.Permit Model)> _succeeded = [];
+        private readonly List<(CircuitTicket Real, CircuitOracle.Permit Model)> _out = [];
+        private readonly List<(CircuitTicket Real, CircuitOracle.Permit Model)> _succeeded = [];
         private readonly List<string> _log = [];
         private double _now;
 
@@ -64,6 +72,7 @@ public sealed class CircuitModelTests
                 options.ConsecutiveFailures = terms.Failures;
                 options.HalfOpenTrials = terms.Trials;
                 options.SuccessThreshold = terms.Successes;
+                options.HalfOpenTrialCount = terms.Tested;
                 options.FailureWindow = TimeSpan.FromSeconds(terms.Window);
                 options.BreakDuration = TimeSpan.FromSeconds(terms.Break);
                 options.MaxBreakDuration = TimeSpan.FromSeconds(terms.MaxBreak);
@@ -83,6 +92,7 @@ public sealed class CircuitModelTests
             }
 
             _fixture.Owner.Changes.Should().Equal(Oracle.Changes);
+            _fixture.Owner.WouldOpens.Should().Be(Oracle.WouldOpens);
         }
 
         private void Take(byte step)
@@ -102,7 +112,7 @@ public sealed class CircuitModelTests
                 case 11:
                     Report(which, CircuitOutcome.Neutral);
                     break;
-                case 12 when which == 0:
+                case 12 when which == 0 || (which is 1 or 2 or 7 && !CircuitWord.IsAutomatic(Oracle.State)):
                     _log.Add("reset");
                     _fixture.Circuit.Reset();
                     Oracle.Reset();
@@ -111,6 +121,9 @@ public sealed class CircuitModelTests
                     _log.Add("hint");
                     _fixture.Circuit.Hint();
                     Oracle.Hint(_now);
+                    break;
+                case 12 when which < 7:
+                    Force(which - 4 + CircuitState.ForcedOpen);
                     break;
                 case 12:
                     ReportLate(which);
@@ -136,9 +149,28 @@ public sealed class CircuitModelTests
             }
         }
 
+        private void Force(CircuitState state)
+        {
+            _log.Add($"force {state}");
+            switch (state)
+            {
+                case CircuitState.ForcedOpen:
+                    _fixture.Circuit.ForceOpen();
+                    break;
+                case CircuitState.Disabled:
+                    _fixture.Circuit.Disable();
+                    break;
+                default:
+                    _fixture.Circuit.MeasureOnly();
+                    break;
+            }
+
+            Oracle.Force(state);
+        }
+
         private void Acquire()
         {
-            var isAdmitted = _fixture.Circuit.TryAcquire(out var permit);
+            var isAdmitted = _fixture.Circuit.TryAcquireTicket(out var permit);
             var expected = Oracle.TryAcquire(_now);
             _log.Add(isAdmitted ? "acquire" : "acquire (refused)");
             Verify(isAdmitted == (expected is not null), "only one of the two admits");

@@ -16,10 +16,14 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
     private double _lastGrantAt;
     private int _trialsOut;
     private int _trialSuccesses;
+    private int _trialFailures;
 
     public CircuitState State { get; private set; } = CircuitState.Closed;
 
     public List<(CircuitState From, CircuitState To)> Changes { get; } = [];
+
+    /// <summary>How often it would have opened while it only measured.</summary>
+    public int WouldOpens { get; private set; }
 
     public Permit? TryAcquire(double now)
     {
@@ -28,19 +32,20 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
             Turn(CircuitState.HalfOpen);
             _trialsOut = 0;
             _trialSuccesses = 0;
+            _trialFailures = 0;
         }
 
-        if (State == CircuitState.Closed)
+        if (State is CircuitState.Closed or CircuitState.Disabled or CircuitState.MetricsOnly)
         {
             return new Permit(_generation, IsTrial: false);
         }
 
-        if (State == CircuitState.Open)
+        if (State is CircuitState.Open or CircuitState.ForcedOpen)
         {
             return null;
         }
 
-        if (_trialsOut < terms.Trials && _trialsOut + _trialSuccesses < terms.Successes)
+        if (_trialsOut < terms.Trials && _trialsOut + _trialSuccesses + _trialFailures < terms.Tested)
         {
             _trialsOut++;
             _lastGrantAt = now;
@@ -71,7 +76,7 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
         _trialsOut--;
         if (outcome == CircuitOutcome.Failure)
         {
-            Break(now);
+            FailTrial(now);
         }
         else if (outcome == CircuitOutcome.Success && ++_trialSuccesses == terms.Successes)
         {
@@ -88,7 +93,8 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
 
         if (permit.IsTrial)
         {
-            Break(now);
+            _trialSuccesses--;
+            FailTrial(now);
         }
         else
         {
@@ -100,8 +106,32 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
 
     public void Reset() => Close();
 
+    public void Force(CircuitState state)
+    {
+        if (state != State)
+        {
+            _openings = 0;
+            _run = 0;
+            Turn(state);
+        }
+    }
+
+    private void FailTrial(double now)
+    {
+        _trialFailures++;
+        if (terms.Tested - _trialFailures < terms.Successes)
+        {
+            Break(now);
+        }
+    }
+
     private void Count(CircuitOutcome outcome, double now)
     {
+        if (State == CircuitState.Disabled)
+        {
+            return;
+        }
+
         if (outcome == CircuitOutcome.Success)
         {
             _run = 0;
@@ -110,7 +140,13 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
         {
             _run = now - _lastFailureAt > terms.Window ? 1 : _run + 1;
             _lastFailureAt = now;
-            if (_run == terms.Failures)
+            if (_run == terms.Failures && State == CircuitState.MetricsOnly)
+            {
+                _run = 0;
+                WouldOpens++;
+                _generation = new object();
+            }
+            else if (_run == terms.Failures)
             {
                 Break(now);
             }
@@ -158,6 +194,10 @@ internal sealed class CircuitOracle(CircuitOracle.Terms terms)
         double Window = 9.5,
         double Break = 5,
         double MaxBreak = 20,
-        double Expiry = 30.5
-    );
+        double Expiry = 30.5,
+        int Spare = 0
+    )
+    {
+        public int Tested => Successes + Spare;
+    }
 }

@@ -19,21 +19,21 @@ public sealed class CircuitStressTests
         var time = new PushedTime();
         var owner = new RecordingOwner();
         var circuit = Create(time, owner, options => options.ConsecutiveFailures = 1);
-        var trials = new ConcurrentBag<CircuitPermit>();
+        var trials = new ConcurrentBag<CircuitTicket>();
         const int Rounds = 200;
 
         Race(
             Rounds,
             beforeRound: _ =>
             {
-                circuit.TryAcquire(out var permit);
+                circuit.TryAcquireTicket(out var permit);
                 circuit.Report(permit, CircuitOutcome.Failure);
                 time.Push(60_001);
                 trials.Clear();
             },
             work: (_, _) =>
             {
-                if (circuit.TryAcquire(out var permit))
+                if (circuit.TryAcquireTicket(out var permit))
                 {
                     trials.Add(permit);
                 }
@@ -68,7 +68,7 @@ public sealed class CircuitStressTests
             {
                 for (var i = 0; i < 5; i++)
                 {
-                    circuit.TryAcquire(out var permit);
+                    circuit.TryAcquireTicket(out var permit);
                     circuit.Report(permit, CircuitOutcome.Failure);
                 }
             },
@@ -107,7 +107,7 @@ public sealed class CircuitStressTests
         var leaked = new int[0x10_0000];
         var mostLive = 0;
         var (calls, reported, refused, lost) = (0L, 0L, 0L, 0L);
-        var stale = new ConcurrentBag<CircuitPermit>();
+        var stale = new ConcurrentBag<CircuitTicket>();
 
         Race(
             1,
@@ -124,7 +124,7 @@ public sealed class CircuitStressTests
                     }
 
                     Interlocked.Increment(ref calls);
-                    if (!circuit.TryAcquire(out var permit))
+                    if (!circuit.TryAcquireTicket(out var permit))
                     {
                         Interlocked.Increment(ref refused);
                         continue;
@@ -196,7 +196,7 @@ public sealed class CircuitStressTests
         for (var i = 0; i < 200 && circuit.State != CircuitState.Closed; i++)
         {
             time.Push(1_200);
-            if (circuit.TryAcquire(out var permit))
+            if (circuit.TryAcquireTicket(out var permit))
             {
                 circuit.Report(permit, CircuitOutcome.Success);
             }
@@ -210,7 +210,7 @@ public sealed class CircuitStressTests
     {
         var time = new PushedTime();
         var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
-        var before = new CircuitPermit[Threads];
+        var before = new CircuitTicket[Threads];
 
         Race(
             200,
@@ -218,7 +218,7 @@ public sealed class CircuitStressTests
             {
                 for (var i = 0; i < before.Length; i++)
                 {
-                    circuit.TryAcquire(out before[i]);
+                    circuit.TryAcquireTicket(out before[i]);
                 }
             },
             work: (thread, _) =>
@@ -240,7 +240,7 @@ public sealed class CircuitStressTests
         );
     }
 
-    private static CircuitOutcome OutcomeOf(int draw, CircuitPermit permit) =>
+    private static CircuitOutcome OutcomeOf(int draw, CircuitTicket permit) =>
         draw switch
         {
             < 2 => CircuitOutcome.Neutral,

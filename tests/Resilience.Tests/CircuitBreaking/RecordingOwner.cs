@@ -32,6 +32,18 @@ internal sealed class RecordingOwner : ICircuitOwner
         }
     }
 
+    /// <summary>How often a circuit that only measures told that it would have opened.</summary>
+    public int WouldOpens
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _changes.Count(change => change == (CircuitState.MetricsOnly, CircuitState.MetricsOnly));
+            }
+        }
+    }
+
     public void OnCircuitChanged(CircuitState from, CircuitState to)
     {
         lock (_gate)

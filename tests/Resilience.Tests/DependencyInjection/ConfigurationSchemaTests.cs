@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Reflection;
 using Microsoft.Extensions.Configuration;
+using Resilience.CircuitBreaking;
 using Resilience.DependencyInjection;
 using Resilience.Http;
 
@@ -20,6 +21,7 @@ public sealed class ConfigurationSchemaTests
         [typeof(TimeSpan)] = ("00:00:01", "1s"),
         [typeof(Uri)] = ("http://x/", "http://x:99999/"),
         [typeof(ForeignHosts)] = ("refuse", "never"),
+        [typeof(CircuitState)] = ("metricsOnly", "ajar"),
         [typeof(DecompressionMethods)] = ("GZip, Deflate", "zip"),
     };
 

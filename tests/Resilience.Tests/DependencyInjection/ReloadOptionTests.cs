@@ -92,6 +92,13 @@ public sealed class ReloadOptionTests
         ["CircuitBreaker:Jitter"] = new("1", scene => Circuit(scene).BreakMilliseconds(0, 0.5), 4_750L, 2_500L),
         ["CircuitBreaker:HalfOpenTrials"] = new("4", scene => Circuit(scene).Trials, 1u, 4u),
         ["CircuitBreaker:SuccessThreshold"] = new("5", scene => Circuit(scene).SuccessThreshold, 2u, 5u),
+        ["CircuitBreaker:HalfOpenTrialCount"] = new("6", scene => Circuit(scene).TrialCount, 2u, 6u),
+        ["CircuitBreaker:InitialState"] = new(
+            "MetricsOnly",
+            scene => Only(scene).Circuit.State,
+            CircuitState.Closed,
+            CircuitState.MetricsOnly
+        ),
         ["CircuitBreaker:HalfOpenExpiry"] = new(
             "00:00:40",
             scene => Circuit(scene).HalfOpenExpiryMilliseconds,
