@@ -108,6 +108,7 @@ public class CircuitBenchmarks
     private static CircuitBreaker NewOwnOpenCircuit()
     {
         var circuit = new CircuitBreaker(
+            "open",
             new CircuitBreakerOptions
             {
                 ConsecutiveFailures = 1,

@@ -31,7 +31,7 @@ public sealed class Backend : ICircuitOwner
         _definition = definition;
         _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
         Source = source;
-        Circuit = new CircuitBreaker(rules, pool.Clock, pool.Random, this);
+        Circuit = new CircuitBreaker(Name, rules, pool.Clock, pool.Random, this);
         ShownCircuit = Circuit.State;
     }
 

@@ -14,5 +14,5 @@ public sealed class BackendPoolOptions
     public RetryBudgetOptions RetryBudget { get; set; } = new();
 
     internal static CircuitBreakerOptions DefaultCircuit() =>
-        new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool };
+        new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool, CountSuccesses = false };
 }

@@ -12,10 +12,10 @@ public enum CircuitChangeReason
     /// <summary>So many failures in a row; see <see cref="CircuitBreakerOptions.ConsecutiveFailures"/>.</summary>
     ConsecutiveFailures,
 
-    /// <summary>Too large a share of failures.</summary>
+    /// <summary>Too large a share of failures; see <see cref="CircuitBreakerOptions.FailureRate"/>.</summary>
     FailureRate,
 
-    /// <summary>Too large a share of slow calls.</summary>
+    /// <summary>Too large a share of slow calls; see <see cref="CircuitBreakerOptions.SlowCallRate"/>.</summary>
     SlowCallRate,
 
     /// <summary>The break was over, or a hint ended it, and a call came to test.</summary>

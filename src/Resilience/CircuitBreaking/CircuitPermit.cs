@@ -10,12 +10,14 @@ public struct CircuitPermit
 {
     private readonly CircuitTicket _ticket;
     private readonly CircuitTrial? _trial;
+    private readonly long _startedAt;
     private CircuitBreaker? _circuit;
 
-    internal CircuitPermit(CircuitBreaker circuit, CircuitTicket ticket)
+    internal CircuitPermit(CircuitBreaker circuit, CircuitTicket ticket, long startedAt)
     {
         _circuit = circuit;
         _ticket = ticket;
+        _startedAt = startedAt;
         _trial = ticket.IsTrial ? new CircuitTrial() : null;
     }
 
@@ -24,7 +26,9 @@ public struct CircuitPermit
 
     /// <summary>Says how the call ended. A permit that was refused, reported already or never given does nothing.</summary>
     /// <param name="outcome">What the call showed of the protected resource.</param>
-    public void Report(CircuitOutcome outcome)
+    /// <param name="exception">What it threw: the circuit's last failure, if that was one.</param>
+    /// <param name="result">What it returned, for <see cref="CircuitBreakerOptions.BreakDurationGenerator"/>.</param>
+    public void Report(CircuitOutcome outcome, Exception? exception = null, object? result = null)
     {
         if (_circuit is not { } circuit)
         {
@@ -34,7 +38,7 @@ public struct CircuitPermit
         _circuit = null;
         if (_trial is null || _trial.TryEnd())
         {
-            circuit.Report(_ticket, outcome);
+            circuit.Report(_ticket, outcome, new CircuitEvidence(circuit.TicksSince(_startedAt), exception, result));
         }
     }
 }

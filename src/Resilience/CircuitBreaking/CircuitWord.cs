@@ -92,12 +92,12 @@ internal static class CircuitWord
     public static uint TrialFailuresOf(ulong word) =>
         StateOf(word) == CircuitState.HalfOpen ? TrialCount(word, TrialFailuresShift) : 0;
 
+    /// <summary>Whether one generation came after another, less than half the way round before.</summary>
+    public static bool IsAfter(uint generation, uint other) =>
+        generation != other && ((generation - other) & GenerationMask) <= GenerationMask / 2;
+
     /// <summary>Whether a circuit in <paramref name="state"/> changes its state by itself, by what it sees.</summary>
     public static bool IsAutomatic(CircuitState state) => state <= CircuitState.HalfOpen;
-
-    /// <summary>Whether a failure could begin a break from here; if not, a step needs neither a draw nor a length.</summary>
-    public static bool MayBreak(ulong word, CircuitRules rules) =>
-        StateOf(word) == CircuitState.HalfOpen || ConsecutiveFailuresOf(word) + 1 >= rules.ConsecutiveFailures;
 
     /// <summary>Whether a call at this moment would be admitted; the answer may be old before it is used.</summary>
     public static bool Admits(ulong word, long now, CircuitRules rules) =>

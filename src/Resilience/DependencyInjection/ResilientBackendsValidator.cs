@@ -45,6 +45,10 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
                 ExpiryProblem(options)
             ),
+            (
+                $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.SlowCallDuration)}",
+                SlowCallProblem(options)
+            ),
             .. Below(nameof(options.Retry), options.Retry?.Problems()),
             .. Below(
                 $"{nameof(options.Retry)}:{nameof(options.Retry.Budget)}",
@@ -101,6 +105,14 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
         options is { CircuitBreaker.Enabled: true, Timeouts: not null }
         && options.CircuitBreaker.HalfOpenExpiry <= options.Timeouts.Attempt
             ? $"is {options.CircuitBreaker.HalfOpenExpiry:c}, must be longer than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
+            : null;
+
+    /// <summary>Else no call could be slow: it would have failed before.</summary>
+    private static string? SlowCallProblem(ResilientBackendsOptions options) =>
+        options is { CircuitBreaker: { Enabled: true, SlowCallDuration: { } slow }, Timeouts: not null }
+        && options.Timeouts.Attempt != Timeout.InfiniteTimeSpan
+        && slow >= options.Timeouts.Attempt
+            ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
             : null;
 
     private static string? LogicalAddressProblem(string pool, Uri? address) =>

@@ -649,7 +649,7 @@ public sealed class CircuitBreakerTests
             Jitter = double.NaN,
         };
 
-        var creating = () => new CircuitBreaker(options);
+        var creating = () => new CircuitBreaker("c", options);
 
         creating
             .Should()

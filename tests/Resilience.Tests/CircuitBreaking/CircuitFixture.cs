@@ -10,6 +10,7 @@ internal sealed class CircuitFixture
     public CircuitFixture(Action<CircuitBreakerOptions>? configure = null, Random? random = null)
     {
         Circuit = new CircuitBreaker(
+            "circuit",
             new CircuitRules(Options(configure)),
             new Clock(Time),
             random ?? new ScriptedRandom(0),

@@ -253,7 +253,7 @@ public sealed class CircuitStressTests
         PushedTime time,
         RecordingOwner owner,
         Action<CircuitBreakerOptions> configure
-    ) => new(CircuitFixture.Rules(configure), new Clock(time), new SeededRandom(7), owner);
+    ) => new("circuit", CircuitFixture.Rules(configure), new Clock(time), new SeededRandom(7), owner);
 
     private static void InterlockedMax(ref int target, int value)
     {

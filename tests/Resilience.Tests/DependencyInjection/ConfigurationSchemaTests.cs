@@ -62,6 +62,14 @@ public sealed class ConfigurationSchemaTests
         BinderReads(path, bad).Should().BeFalse();
     }
 
+    [Theory]
+    [InlineData("CircuitBreaker:Classify")]
+    [InlineData("CircuitBreaker:BreakDurationGenerator")]
+    public void Check_OptionThatIsAFunction_IsNoSetting(string path)
+    {
+        ProblemsOf(path, "x").Should().ContainSingle().Which.Should().StartWith($"X:{path} is no known setting");
+    }
+
     [Fact]
     public void Check_KeysInAnotherCase_AreKnown()
     {
@@ -134,6 +142,12 @@ internal static class OptionPaths
     {
         foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
+            if (property.PropertyType.IsAssignableTo(typeof(Delegate)))
+            {
+                // A function is no setting: only code can give it.
+                continue;
+            }
+
             var name = path.Length == 0 ? property.Name : $"{path}:{property.Name}";
             foreach (var each in OfValue(property.PropertyType, name))
             {
