@@ -16,7 +16,7 @@ public sealed class CircuitStressTests
     [Fact]
     public void TryAcquire_ManyThreadsAtTheEndOfABreak_ExactlyOneOwnsTheTransition_I8()
     {
-        var time = new PushedTime();
+        var time = new PushedTime(yieldsEvery: 4);
         var owner = new RecordingOwner();
         var circuit = Create(time, owner, options => options.ConsecutiveFailures = 1);
         var trials = new ConcurrentBag<CircuitTicket>();
@@ -54,7 +54,7 @@ public sealed class CircuitStressTests
     [InlineData(1)]
     public void Report_FailuresOnManyThreads_OpenAtTheThresholdAndNeverBefore_I6(int missing)
     {
-        var time = new PushedTime();
+        var time = new PushedTime(yieldsEvery: 4);
         var circuit = Create(
             time,
             new RecordingOwner(),
@@ -87,7 +87,7 @@ public sealed class CircuitStressTests
     public void Circuit_EverythingAtOnce_KeepsItsInvariantsAtRest(int trials, int successes, int seed)
     {
         const int Steps = 15_000;
-        var time = new PushedTime();
+        var time = new PushedTime(yieldsEvery: 4);
         var owner = new RecordingOwner();
         var circuit = Create(
             time,
@@ -208,7 +208,7 @@ public sealed class CircuitStressTests
     [Fact]
     public void Reset_AgainstAutomaticTransitions_WinsAndMakesEveryEarlierPermitStale_I10()
     {
-        var time = new PushedTime();
+        var time = new PushedTime(yieldsEvery: 4);
         var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
         var before = new CircuitTicket[Threads];
 
@@ -272,28 +272,5 @@ public sealed class CircuitStressTests
             Together.Run(Threads, thread => work(thread, round));
             afterRound(round);
         }
-    }
-
-    private sealed class PushedTime : TimeProvider
-    {
-        private long _milliseconds = 1_000_000;
-        private int _reads;
-
-        public override long TimestampFrequency => 1_000;
-
-        /// <summary>
-        /// Read between the look at the word and its exchange: yielding here lets another thread in at the worst moment.
-        /// </summary>
-        public override long GetTimestamp()
-        {
-            if ((Interlocked.Increment(ref _reads) & 3) == 0)
-            {
-                Thread.Yield();
-            }
-
-            return Volatile.Read(ref _milliseconds);
-        }
-
-        public void Push(long milliseconds) => Interlocked.Add(ref _milliseconds, milliseconds);
     }
 }
