@@ -156,8 +156,17 @@ public sealed class Backend : ICircuitOwner
     /// <summary>The name.</summary>
     public override string ToString() => Name;
 
-    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to) =>
-        _pool.Change(this, 0, static (_, _, _) => true);
+    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to, CircuitChangeReason reason)
+    {
+        if (from == CircuitState.MetricsOnly && to == CircuitState.MetricsOnly)
+        {
+            _pool.Announce((pool, time) => new BackendCircuitWouldOpen(pool.Name, time, this, reason));
+        }
+        else
+        {
+            _pool.Change(this, 0, static (_, _, _) => true);
+        }
+    }
 
     /// <summary>
     /// Takes a lease if the operator and the circuit allow it; health verdicts do not matter here, they are the
@@ -190,9 +199,18 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
-    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome)
+    /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
+    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)
     {
-        Circuit.Report(ticket, Note(outcome));
+        var shown = Note(outcome);
+        if (!Circuit.IsTraceless(ticket, shown))
+        {
+            // Put into an object only for who asks about it: whoever says how long a break should be.
+            object? result =
+                shown == CircuitOutcome.Failure && Circuit.Rules.HasBreakDurationGenerator ? outcome : null;
+            Circuit.Report(ticket, shown, new CircuitEvidence(ticks, Exception: null, result));
+        }
+
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
