@@ -29,10 +29,13 @@ public sealed class Backend : ICircuitOwner
     {
         _pool = pool;
         _definition = definition;
-        _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
         Source = source;
         Circuit = new CircuitBreaker(Name, rules, pool.Clock, pool.Random, this);
         ShownCircuit = Circuit.State;
+        // Only the circuit can object to one that is new, if it does not begin closed.
+        var (state, reason) = Derive();
+        var detail = reason == StateReason.None ? "new" : DetailOf(reason);
+        _status = new BackendStatus(state, reason, detail, pool.Clock.UtcNow);
     }
 
     /// <summary>What it is. A reload may change its weight and metadata.</summary>
@@ -238,6 +241,10 @@ public sealed class Backend : ICircuitOwner
     internal bool IsHealthObjecting =>
         ActiveVerdict == ActiveVerdict.Unhealthy || PassiveVerdict == PassiveVerdict.Ejected;
 
+    /// <summary>Whether its circuit objects to it taking traffic; one that is disabled or only measures does not.</summary>
+    private bool IsCircuitObjecting =>
+        Circuit.State is CircuitState.Open or CircuitState.HalfOpen or CircuitState.ForcedOpen;
+
     /* What follows runs inside the pool's critical section. */
 
     internal void Redefine(BackendDefinition definition) => Volatile.Write(ref _definition, definition);
@@ -291,10 +298,7 @@ public sealed class Backend : ICircuitOwner
         {
             (int)AdministrativeState.Draining or Removed => (BackendState.Draining, StateReason.Draining),
             (int)AdministrativeState.Disabled => (BackendState.Unhealthy, StateReason.Disabled),
-            _ when Circuit.State is not (CircuitState.Closed or CircuitState.Disabled or CircuitState.MetricsOnly) => (
-                BackendState.Unhealthy,
-                StateReason.Circuit
-            ),
+            _ when IsCircuitObjecting => (BackendState.Unhealthy, StateReason.Circuit),
             _ when PassiveVerdict == PassiveVerdict.Ejected => (BackendState.Unhealthy, StateReason.Passive),
             _ when ActiveVerdict == ActiveVerdict.Unhealthy => (BackendState.Unhealthy, StateReason.Active),
             _ => (BackendState.Healthy, StateReason.None),
@@ -322,17 +326,22 @@ public sealed class Backend : ICircuitOwner
         {
             StateReason.Disabled => "disabled by the operator",
             StateReason.Draining => IsRemoved ? "left the pool" : "drained by the operator",
-            StateReason.Circuit => $"circuit opened, the last failure: {DescribeLastFailure()}",
+            StateReason.Circuit => CircuitDetail(),
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => RecoveryDetail(),
         };
 
+    private string CircuitDetail() =>
+        Circuit.State == CircuitState.ForcedOpen ? "circuit forced open"
+        : Volatile.Read(ref _lastFailure) == 0 ? "circuit begins open"
+        : $"circuit opened, the last failure: {DescribeLastFailure()}";
+
     /// <summary>Why it is healthy again: the objection that was shown last has gone.</summary>
     private string RecoveryDetail() =>
         _status.Reason switch
         {
-            StateReason.Circuit => "circuit closed",
+            StateReason.Circuit => Circuit.State == CircuitState.Closed ? "circuit closed" : "circuit does not decide",
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => "enabled by the operator",

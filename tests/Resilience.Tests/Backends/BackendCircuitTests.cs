@@ -30,6 +30,27 @@ public sealed class BackendCircuitTests
     }
 
     [Fact]
+    public void Circuit_BeginsForcedOpen_TheNewBackendIsShownAsItIs_Law12()
+    {
+        var options = new BackendPoolOptions();
+        options.CircuitBreaker.InitialState = CircuitState.ForcedOpen;
+        using var pool = Pools.Create(_time, options, "a");
+        var backend = pool.Find("a")!;
+
+        backend
+            .Status.Should()
+            .Match<BackendStatus>(status =>
+                status.State == BackendState.Unhealthy
+                && status.Reason == StateReason.Circuit
+                && status.Detail == "circuit forced open"
+            );
+        pool.AvailableNames().Should().BeEmpty();
+        backend.Circuit.Reset();
+        backend.Status.Detail.Should().Be("circuit closed");
+        backend.IsAlive.Should().BeTrue();
+    }
+
+    [Fact]
     public void Disable_ABackendsCircuit_LetsItTakeTrafficWhateverHappens()
     {
         using var pool = Pools.Create(_time, Pools.CircuitsOpenAfter(1), "a");
