@@ -29,10 +29,13 @@ public sealed class Backend : ICircuitOwner
     {
         _pool = pool;
         _definition = definition;
-        _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
         Source = source;
         Circuit = new CircuitBreaker(Name, rules, pool.Clock, pool.Random, this);
         ShownCircuit = Circuit.State;
+        // Only the circuit can object to one that is new, if it does not begin closed.
+        var (state, reason) = Derive();
+        var detail = reason == StateReason.None ? "new" : DetailOf(reason);
+        _status = new BackendStatus(state, reason, detail, pool.Clock.UtcNow);
     }
 
     /// <summary>What it is. A reload may change its weight and metadata.</summary>
@@ -156,8 +159,17 @@ public sealed class Backend : ICircuitOwner
     /// <summary>The name.</summary>
     public override string ToString() => Name;
 
-    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to) =>
-        _pool.Change(this, 0, static (_, _, _) => true);
+    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to, CircuitChangeReason reason)
+    {
+        if (from == CircuitState.MetricsOnly && to == CircuitState.MetricsOnly)
+        {
+            _pool.Announce((pool, time) => new BackendCircuitWouldOpen(pool.Name, time, this, reason));
+        }
+        else
+        {
+            _pool.Change(this, 0, static (_, _, _) => true);
+        }
+    }
 
     /// <summary>
     /// Takes a lease if the operator and the circuit allow it; health verdicts do not matter here, they are the
@@ -190,9 +202,18 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
-    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome)
+    /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
+    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)
     {
-        Circuit.Report(ticket, Note(outcome));
+        var shown = Note(outcome);
+        if (!Circuit.IsTraceless(ticket, shown))
+        {
+            // Put into an object only for who asks about it: whoever says how long a break should be.
+            object? result =
+                shown == CircuitOutcome.Failure && Circuit.Rules.HasBreakDurationGenerator ? outcome : null;
+            Circuit.Report(ticket, shown, new CircuitEvidence(ticks, Exception: null, result));
+        }
+
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
@@ -219,6 +240,10 @@ public sealed class Backend : ICircuitOwner
     /// <summary>Whether health objects to it taking traffic.</summary>
     internal bool IsHealthObjecting =>
         ActiveVerdict == ActiveVerdict.Unhealthy || PassiveVerdict == PassiveVerdict.Ejected;
+
+    /// <summary>Whether its circuit objects to it taking traffic; one that is disabled or only measures does not.</summary>
+    private bool IsCircuitObjecting =>
+        Circuit.State is CircuitState.Open or CircuitState.HalfOpen or CircuitState.ForcedOpen;
 
     /* What follows runs inside the pool's critical section. */
 
@@ -273,10 +298,7 @@ public sealed class Backend : ICircuitOwner
         {
             (int)AdministrativeState.Draining or Removed => (BackendState.Draining, StateReason.Draining),
             (int)AdministrativeState.Disabled => (BackendState.Unhealthy, StateReason.Disabled),
-            _ when Circuit.State is not (CircuitState.Closed or CircuitState.Disabled or CircuitState.MetricsOnly) => (
-                BackendState.Unhealthy,
-                StateReason.Circuit
-            ),
+            _ when IsCircuitObjecting => (BackendState.Unhealthy, StateReason.Circuit),
             _ when PassiveVerdict == PassiveVerdict.Ejected => (BackendState.Unhealthy, StateReason.Passive),
             _ when ActiveVerdict == ActiveVerdict.Unhealthy => (BackendState.Unhealthy, StateReason.Active),
             _ => (BackendState.Healthy, StateReason.None),
@@ -304,17 +326,22 @@ public sealed class Backend : ICircuitOwner
         {
             StateReason.Disabled => "disabled by the operator",
             StateReason.Draining => IsRemoved ? "left the pool" : "drained by the operator",
-            StateReason.Circuit => $"circuit opened, the last failure: {DescribeLastFailure()}",
+            StateReason.Circuit => CircuitDetail(),
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => RecoveryDetail(),
         };
 
+    private string CircuitDetail() =>
+        Circuit.State == CircuitState.ForcedOpen ? "circuit forced open"
+        : Volatile.Read(ref _lastFailure) == 0 ? "circuit begins open"
+        : $"circuit opened, the last failure: {DescribeLastFailure()}";
+
     /// <summary>Why it is healthy again: the objection that was shown last has gone.</summary>
     private string RecoveryDetail() =>
         _status.Reason switch
         {
-            StateReason.Circuit => "circuit closed",
+            StateReason.Circuit => Circuit.State == CircuitState.Closed ? "circuit closed" : "circuit does not decide",
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => "enabled by the operator",

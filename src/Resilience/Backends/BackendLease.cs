@@ -85,7 +85,7 @@ internal sealed class BackendLease
         if (!isLate)
         {
             Outcome = outcome;
-            Backend.OnReported(_ticket, outcome);
+            Backend.OnReported(_ticket, outcome, Math.Max(0, EndedAt - StartedAt));
         }
         else if (outcome.Kind == OutcomeKind.Failure && Outcome.Kind == OutcomeKind.Success)
         {

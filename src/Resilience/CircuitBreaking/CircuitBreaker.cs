@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Resilience.Primitives;
 
 namespace Resilience.CircuitBreaking;
@@ -213,6 +214,7 @@ public sealed class CircuitBreaker
     /// <see cref="TryAcquire"/> for those who report each ticket once by themselves, with
     /// <see cref="Report(CircuitTicket, CircuitOutcome)"/>.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryAcquireTicket(out CircuitTicket ticket)
     {
         var word = Word;
@@ -238,13 +240,24 @@ public sealed class CircuitBreaker
     /// <summary>How long a call has taken that began at <paramref name="startedAt"/>; 0 if nobody asks.</summary>
     internal long TicksSince(long startedAt) => startedAt < 0 ? 0 : _clock.Ticks - startedAt;
 
+    /// <summary>Whether a call that ended so leaves nothing behind: a success where all is well and nobody counts.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool IsTraceless(CircuitTicket ticket, CircuitOutcome outcome) =>
+        outcome == CircuitOutcome.Success && CircuitWord.IsHealthy(Word, ticket.Generation) && !Rules.MeasuresSuccesses;
+
     /// <summary>Says how the call of <paramref name="ticket"/> ended.</summary>
-    internal void Report(CircuitTicket ticket, CircuitOutcome outcome) => Report(ticket, outcome, default);
+    internal void Report(CircuitTicket ticket, CircuitOutcome outcome)
+    {
+        if (!IsTraceless(ticket, outcome))
+        {
+            Report(ticket, outcome, default);
+        }
+    }
 
     /// <summary>Says how the call of <paramref name="ticket"/> ended, and what else is known of it.</summary>
     internal void Report(CircuitTicket ticket, CircuitOutcome outcome, in CircuitEvidence evidence)
     {
-        if (outcome != CircuitOutcome.Success || !IsHealthyAt(Word, ticket))
+        if (outcome != CircuitOutcome.Success || !CircuitWord.IsHealthy(Word, ticket.Generation))
         {
             ReportSlowly(ticket, outcome, evidence);
             return;
@@ -311,12 +324,6 @@ public sealed class CircuitBreaker
     internal bool Admits(long now) => CircuitWord.Admits(Word, now, Rules);
 
     internal long AdmitsFrom(long now) => CircuitWord.AdmitsFrom(Word, now, Rules);
-
-    /// <summary>A success of the current closed generation with no run of failures: nothing to write.</summary>
-    private static bool IsHealthyAt(ulong word, CircuitTicket ticket) =>
-        CircuitWord.StateOf(word) == CircuitState.Closed
-        && CircuitWord.ConsecutiveFailuresOf(word) == 0
-        && CircuitWord.GenerationOf(word) == ticket.Generation;
 
     private bool TryAcquireSlowly(out CircuitTicket ticket)
     {
@@ -541,7 +548,7 @@ public sealed class CircuitBreaker
 
                 if (step.Has(CircuitEffect.Transition | CircuitEffect.TrialsChanged))
                 {
-                    _owner?.OnCircuitChanged(CircuitWord.StateOf(seen), CircuitWord.StateOf(step.Word));
+                    _owner?.OnCircuitChanged(CircuitWord.StateOf(seen), CircuitWord.StateOf(step.Word), step.Reason);
                 }
 
                 return step;

@@ -88,7 +88,8 @@ public sealed class CircuitBreakerOptions
     /// The length of a break from the failure that begins it, for instance from a server's <c>Retry-After</c>. It is cut
     /// to between 10 ms and <see cref="MaxBreakDuration"/>; <see langword="null"/>, and a function that throws, leave it
     /// to the other options. Called by the thread that reports the failure, before the circuit changes, so also for an
-    /// opening that another thread comes first with; it must be quick and thread-safe. Not settable by configuration.
+    /// opening that another thread comes first with; it must be quick and thread-safe. In a pool it is told the attempt's
+    /// outcome. Not settable by configuration.
     /// </summary>
     /// <value>The default is <see langword="null"/>.</value>
     public Func<CircuitFailure, TimeSpan?>? BreakDurationGenerator { get; set; }

@@ -36,6 +36,11 @@ public struct CircuitPermit
         }
 
         _circuit = null;
+        if (_trial is null && circuit.IsTraceless(_ticket, outcome))
+        {
+            return;
+        }
+
         if (_trial is null || _trial.TryEnd())
         {
             circuit.Report(_ticket, outcome, new CircuitEvidence(circuit.TicksSince(_startedAt), exception, result));

@@ -34,6 +34,7 @@ internal sealed class CircuitRules
         MinimumThroughput = options.MinimumThroughput;
         Classify = options.Classify;
         CountSuccesses = options.CountSuccesses;
+        MeasuresSuccesses = CountSuccesses || HasWindow;
     }
 
     /// <summary>The state in which a circuit begins: disabled if it is switched off.</summary>
@@ -78,6 +79,12 @@ internal sealed class CircuitRules
     public Func<object?, Exception?, CircuitOutcome>? Classify { get; }
 
     public bool CountSuccesses { get; }
+
+    /// <summary>Whether the success of a healthy circuit leaves anything behind.</summary>
+    public bool MeasuresSuccesses { get; }
+
+    /// <summary>Whether the failure that begins a break is asked how long.</summary>
+    public bool HasBreakDurationGenerator => _breakDurationGenerator is not null;
 
     /// <summary>The length that the user's own function gives to a break; <see langword="null"/> if it gives none.</summary>
     public long? GivenBreakMilliseconds(in CircuitFailure failure)

@@ -57,6 +57,9 @@ internal static class CircuitWord
     private const int FailuresShift = 24;
     private const ulong LastFailureMask = (1UL << FailuresShift) - 1;
 
+    /* State, generation and failures in a row: closed is the state zero. */
+    private const ulong HealthMask = ~(StreakMask << StreakShift) & ~LastFailureMask;
+
     private const int InFlightShift = 30;
     private const int SuccessesShift = 24;
     private const int TrialFailuresShift = 18;
@@ -91,6 +94,10 @@ internal static class CircuitWord
     /// <summary>The trials of a half-open circuit that have failed.</summary>
     public static uint TrialFailuresOf(ulong word) =>
         StateOf(word) == CircuitState.HalfOpen ? TrialCount(word, TrialFailuresShift) : 0;
+
+    /// <summary>A closed circuit of that generation with no run of failures: a success has nothing to write here.</summary>
+    public static bool IsHealthy(ulong word, uint generation) =>
+        (word & HealthMask) == (ulong)generation << GenerationShift;
 
     /// <summary>Whether one generation came after another, less than half the way round before.</summary>
     public static bool IsAfter(uint generation, uint other) =>

@@ -56,6 +56,19 @@ internal static partial class LogMessages
     [LoggerMessage(111, LogLevel.Debug, "Pool {Pool}: circuit of {Backend} went from {From} to {To}")]
     public static partial void CircuitChanged(ILogger logger, string pool, string backend, string from, string to);
 
+    [LoggerMessage(
+        115,
+        LogLevel.Information,
+        "Pool {Pool}: circuit of {Backend} would have opened ({Reason}), but only measures; the last failure: {Failure}"
+    )]
+    public static partial void CircuitWouldOpen(
+        ILogger logger,
+        string pool,
+        string backend,
+        string reason,
+        string failure
+    );
+
     [LoggerMessage(201, LogLevel.Debug, "Pool {Pool}: probe of {Backend} succeeded: {Detail}")]
     public static partial void ProbeSucceeded(ILogger logger, string pool, string backend, string detail);
 

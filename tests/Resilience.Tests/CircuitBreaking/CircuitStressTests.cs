@@ -167,8 +167,11 @@ public sealed class CircuitStressTests
 
         var word = circuit.Word;
         var generation = CircuitWord.GenerationOf(word);
-        // I-14: nothing is counted twice or forgotten.
+        // I-14: nothing is counted twice or forgotten; a call that was lost has not ended.
         calls.Should().Be(Threads * Steps).And.Be(reported + refused + lost);
+        var snapshot = circuit.TakeSnapshot();
+        snapshot.Requests.Should().Be(reported + refused);
+        snapshot.Rejected.Should().Be(refused);
         // I-1: leaving before the report makes the count an under-estimate, so any excess is the circuit's.
         mostLive.Should().BeInRange(1, Math.Min(trials, successes));
         // I-2: at rest the slots taken are the leaked ones of this generation.
@@ -236,6 +239,128 @@ public sealed class CircuitStressTests
             {
                 circuit.State.Should().Be(CircuitState.Closed, "the reset came before, after or between the failures");
                 CircuitWord.ConsecutiveFailuresOf(circuit.Word).Should().Be(0);
+            }
+        );
+    }
+
+    [Fact]
+    public void Force_AgainstAutomaticTransitions_WinsAndMakesEveryEarlierPermitStale_I10()
+    {
+        CircuitState[] states = [CircuitState.ForcedOpen, CircuitState.Disabled, CircuitState.MetricsOnly];
+        var time = new PushedTime();
+        var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
+        var before = new CircuitTicket[Threads];
+
+        Race(
+            300,
+            beforeRound: _ =>
+            {
+                circuit.Reset();
+                for (var i = 0; i < before.Length; i++)
+                {
+                    circuit.TryAcquireTicket(out before[i]);
+                }
+            },
+            work: (thread, round) =>
+            {
+                if (thread > 0)
+                {
+                    circuit.Report(before[thread], CircuitOutcome.Failure);
+                    return;
+                }
+
+                switch (states[round % 3])
+                {
+                    case CircuitState.ForcedOpen:
+                        circuit.ForceOpen();
+                        break;
+                    case CircuitState.Disabled:
+                        circuit.Disable();
+                        break;
+                    default:
+                        circuit.MeasureOnly();
+                        break;
+                }
+            },
+            afterRound: round =>
+            {
+                circuit.State.Should().Be(states[round % 3], "the force came before, after or between the failures");
+                CircuitWord.ConsecutiveFailuresOf(circuit.Word).Should().Be(0);
+                var word = circuit.Word;
+                circuit.Report(before[0], CircuitOutcome.Failure);
+                circuit.Word.Should().Be(word);
+            }
+        );
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Report_MixedOutcomesOnManyThreads_OpenWhenTogetherTheyMakeTheRateAndNotBefore_I7(int missing)
+    {
+        const int Each = 10;
+        var circuit = Create(
+            new PushedTime(),
+            new RecordingOwner(),
+            options =>
+            {
+                options.ConsecutiveFailures = null;
+                options.FailureRate = 0.5;
+                options.MinimumThroughput = (Threads * Each) + missing;
+            }
+        );
+
+        Race(
+            300,
+            beforeRound: _ => circuit.Reset(),
+            work: (_, _) =>
+            {
+                for (var i = 0; i < Each; i++)
+                {
+                    circuit.TryAcquireTicket(out var ticket);
+                    circuit.Report(ticket, i % 2 == 0 ? CircuitOutcome.Failure : CircuitOutcome.Success);
+                }
+            },
+            afterRound: _ => circuit.State.Should().Be(missing == 0 ? CircuitState.Open : CircuitState.Closed)
+        );
+    }
+
+    [Fact]
+    public void Report_CopiesOfOneTrialOnManyThreads_CountOnce_I15()
+    {
+        var time = new PushedTime();
+        var circuit = Create(
+            time,
+            new RecordingOwner(),
+            options =>
+            {
+                options.ConsecutiveFailures = 1;
+                options.HalfOpenTrials = 2;
+                options.SuccessThreshold = 3;
+            }
+        );
+        CircuitPermit trial = default;
+
+        Race(
+            300,
+            beforeRound: _ =>
+            {
+                circuit.Reset();
+                circuit.TryAcquireTicket(out var ticket);
+                circuit.Report(ticket, CircuitOutcome.Failure);
+                time.Push(60_001);
+                circuit.TryAcquire(out trial);
+                circuit.TryAcquire(out CircuitPermit other);
+            },
+            work: (_, _) =>
+            {
+                var copy = trial;
+                copy.Report(CircuitOutcome.Success);
+            },
+            afterRound: _ =>
+            {
+                CircuitWord.TrialSuccessesOf(circuit.Word).Should().Be(1);
+                CircuitWord.InFlightOf(circuit.Word).Should().Be(1, "the other trial is still out");
             }
         );
     }

@@ -44,7 +44,7 @@ internal sealed class RecordingOwner : ICircuitOwner
         }
     }
 
-    public void OnCircuitChanged(CircuitState from, CircuitState to)
+    public void OnCircuitChanged(CircuitState from, CircuitState to, CircuitChangeReason reason)
     {
         lock (_gate)
         {
