@@ -16,7 +16,7 @@ public sealed class CircuitStressTests
     [Fact]
     public void TryAcquire_ManyThreadsAtTheEndOfABreak_ExactlyOneOwnsTheTransition_I8()
     {
-        var time = new PushedTime(yieldsEvery: 4);
+        var time = new PushedTime();
         var owner = new RecordingOwner();
         var circuit = Create(time, owner, options => options.ConsecutiveFailures = 1);
         var trials = new ConcurrentBag<CircuitTicket>();
@@ -54,7 +54,7 @@ public sealed class CircuitStressTests
     [InlineData(1)]
     public void Report_FailuresOnManyThreads_OpenAtTheThresholdAndNeverBefore_I6(int missing)
     {
-        var time = new PushedTime(yieldsEvery: 4);
+        var time = new PushedTime();
         var circuit = Create(
             time,
             new RecordingOwner(),
@@ -87,7 +87,7 @@ public sealed class CircuitStressTests
     public void Circuit_EverythingAtOnce_KeepsItsInvariantsAtRest(int trials, int successes, int seed)
     {
         const int Steps = 15_000;
-        var time = new PushedTime(yieldsEvery: 4);
+        var time = new PushedTime();
         var owner = new RecordingOwner();
         var circuit = Create(
             time,
@@ -211,7 +211,7 @@ public sealed class CircuitStressTests
     [Fact]
     public void Reset_AgainstAutomaticTransitions_WinsAndMakesEveryEarlierPermitStale_I10()
     {
-        var time = new PushedTime(yieldsEvery: 4);
+        var time = new PushedTime();
         var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
         var before = new CircuitTicket[Threads];
 

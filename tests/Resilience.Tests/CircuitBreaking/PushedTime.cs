@@ -8,7 +8,7 @@ namespace Resilience.Tests.CircuitBreaking;
 /// Every so many looks at it yield, a power of two: the circuit looks at it between its look at the word and the exchange,
 /// so this lets another thread in at the worst moment. 0 for never, where the threads have cores of their own.
 /// </param>
-internal sealed class PushedTime(int yieldsEvery) : TimeProvider
+internal sealed class PushedTime(int yieldsEvery = 4) : TimeProvider
 {
     private long _milliseconds = 1_000_000;
     private int _reads;
