@@ -22,8 +22,8 @@ public sealed class CircuitBreakerOptions
     public CircuitState InitialState { get; set; }
 
     /// <summary>
-    /// How many failures in a row, with no success between them, open the circuit; <see langword="null"/> for never.
-    /// Range: 1 to 4,095.
+    /// How many failures in a row, with no success between them, open the circuit; <see langword="null"/> for never (in
+    /// configuration also an empty text). Range: 1 to 4,095.
     /// </summary>
     /// <value>The default is 5; in a pool 10, so that passive ejection, which spares the last backend, comes first.</value>
     public int? ConsecutiveFailures { get; set; } = CircuitDefaults.ConsecutiveFailures;

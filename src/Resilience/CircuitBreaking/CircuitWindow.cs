@@ -152,7 +152,8 @@ internal sealed class CircuitWindow
         {
             var age = (epoch - (seen >> EpochShift)) & EpochMask;
             var generations = (tag - (seen >> GenerationShift)) & GenerationMask;
-            if (age > EpochMask / 2 || (age == 0 && generations > GenerationMask / 2))
+            // Ahead by a few turns at most: what seems further ahead has lain there for half of all epochs.
+            if (age > EpochMask - (4 * Buckets) || (age == 0 && generations > GenerationMask / 2))
             {
                 next = seen;
                 return false;

@@ -73,6 +73,22 @@ public sealed class CircuitWindowTests
     }
 
     [Fact]
+    public void Record_CircuitIdleForHalfTheEpochs_CountsAgain_H7()
+    {
+        // The epoch's field is 24 bits wide: what lies more than half of that back looks as if it were still to come.
+        var window = new CircuitWindow(Length);
+        for (var bucket = 0; bucket < CircuitWindow.Buckets; bucket++)
+        {
+            window.Record(1, bucket * Bucket, isBad: true, 100, 0.5);
+        }
+
+        var later = ((1L << 23) + 1_000) * Bucket;
+        Record(window, later, isBad: true, times: 10).Should().BeTrue();
+
+        window.Sum(1, later).Should().Be((10, 10));
+    }
+
+    [Fact]
     public void Sum_BucketIsFull_HalvesAndKeepsTheShare()
     {
         var window = new CircuitWindow(Length);

@@ -70,6 +70,21 @@ public sealed class ConfigurationSchemaTests
         ProblemsOf(path, "x").Should().ContainSingle().Which.Should().StartWith($"X:{path} is no known setting");
     }
 
+    [Theory]
+    [InlineData("CircuitBreaker:ConsecutiveFailures", "")]
+    [InlineData("CircuitBreaker:ConsecutiveFailures", null)]
+    [InlineData("circuitbreaker:consecutivefailures", "")]
+    public void Read_NoValueOfTheRuleThatIsOnByDefault_SwitchesItOff(string path, string? value)
+    {
+        var options = new ResilientBackendsOptions();
+        var section = Section(path, value);
+
+        ConfigurationReader.Read(section, options);
+
+        options.ReadingProblems.Should().BeEmpty();
+        options.CircuitBreaker.ConsecutiveFailures.Should().BeNull();
+    }
+
     [Fact]
     public void Check_KeysInAnotherCase_AreKnown()
     {
@@ -116,7 +131,7 @@ public sealed class ConfigurationSchemaTests
         }
     }
 
-    private static IConfigurationSection Section(string path, string value) =>
+    private static IConfigurationSection Section(string path, string? value) =>
         new ReloadableConfiguration(($"X:{path}", value)).Root.GetSection("X");
 
     private static IEnumerable<string> Flatten(ConfigurationSchema schema, string path) =>
