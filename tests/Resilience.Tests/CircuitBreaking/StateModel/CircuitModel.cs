@@ -162,6 +162,14 @@ internal sealed class CircuitModel
         var isForeseen =
             CircuitWord.Admits(state.Word, now, _rules) == step.Has(CircuitEffect.Admitted | CircuitEffect.Transition);
         var broken = isForeseen ? Invariants.None : Invariants.AdmissionIsForeseenI12;
+        if (
+            CircuitWord.StateOf(state.Word) == CircuitState.Closed
+            && step != new CircuitStep(state.Word, CircuitEffect.Admitted)
+        )
+        {
+            broken |= Invariants.ShortcutsAreRightR117;
+        }
+
         if (step.Word != state.Word)
         {
             var next = new ModelClient(state.Word, ModelPhase.Acquiring, seenAt, 0, IsTrial: false, 0, 0);
@@ -227,15 +235,21 @@ internal sealed class CircuitModel
     {
         var own = state[client] with { Seen = state.Word, SeenAt = state.Tick, Phase = phase, What = (byte)outcome };
         var step = ReportStep(own);
+        var isWrong =
+            phase == ModelPhase.Reporting
+            && outcome == CircuitOutcome.Success
+            && CircuitWord.IsHealthy(state.Word, own.Generation)
+            && step != new CircuitStep(state.Word, CircuitEffect.None);
+        var shortcut = isWrong ? Invariants.ShortcutsAreRightR117 : Invariants.None;
         if (step.Word != state.Word)
         {
-            moves.Add(new(state.With(client, own), client, "looks, to report", Invariants.None));
+            moves.Add(new(state.With(client, own), client, "looks, to report", shortcut));
             return;
         }
 
         // Nothing to publish: the report has happened here.
         var after = AfterReport(state, client, own, step, out var broken);
-        moves.Add(new(after, client, "reports", broken));
+        moves.Add(new(after, client, "reports", broken | shortcut));
     }
 
     private void PublishReport(in ModelState state, int client, List<ModelMove> moves)

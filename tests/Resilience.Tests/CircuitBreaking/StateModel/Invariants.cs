@@ -47,4 +47,7 @@ internal enum Invariants
 
     /// <summary>A trial that is out and younger than the expiry is not given up.</summary>
     YoungTrialsLiveI16 = 1 << 16,
+
+    /// <summary>Where the class takes a shorter way, the step itself would have changed nothing.</summary>
+    ShortcutsAreRightR117 = 1 << 17,
 }
