@@ -15,7 +15,8 @@ public sealed class BrokenVariantTests(ITestOutputHelper output)
 
     private static readonly ModelTerms OneTrial = new(Clients: 2, Trials: 1, Successes: 2, Tested: 2);
     private static readonly ModelTerms TwoTrials = new(Clients: 2, Trials: 2, Successes: 2, Tested: 3);
-    private static readonly ModelTerms WithOperator = OneTrial with { Commands = 1, LastTick = 3, LastGeneration = 3 };
+    private static readonly ModelTerms Short = OneTrial with { LastTick = 3, LastGeneration = 3 };
+    private static readonly ModelTerms WithOperator = Short with { Commands = 1 };
     private static readonly ModelSteps Sound = new();
 
     [Fact]
@@ -120,7 +121,7 @@ public sealed class BrokenVariantTests(ITestOutputHelper output)
     [Fact]
     public void Report_TwiceWithoutGuard_GivesBackAnothersTrial_I2_I15() =>
         Breaks(
-            OneTrial,
+            Short,
             new ModelSteps { LetsReportTwice = true },
             Invariants.TrialsAreFewI1
                 | Invariants.TrialsAreAccountedForI2
@@ -205,11 +206,7 @@ public sealed class BrokenVariantTests(ITestOutputHelper output)
     [Fact]
     public void Publish_WithoutComparing_LosesWhatOthersPublished() =>
         Breaks(
-            OneTrial with
-            {
-                LastTick = 3,
-                LastGeneration = 3,
-            },
+            Short,
             new ModelSteps { WritesBlindly = true },
             Invariants.TrialsAreFewI1
                 | Invariants.TrialsAreAccountedForI2
@@ -224,7 +221,11 @@ public sealed class BrokenVariantTests(ITestOutputHelper output)
     [Fact]
     public void Acquire_MoreTrialsThanAllowedAtOnce_IsSeen_I1() =>
         Breaks(
-            TwoTrials,
+            TwoTrials with
+            {
+                LastTick = 3,
+                LastGeneration = 3,
+            },
             new ModelSteps
             {
                 Acquire = static (word, now, rules) =>
