@@ -112,6 +112,7 @@ public sealed class CircuitBreaker
     /// <returns>
     /// <see langword="false"/> if the circuit is open, forced open, or half-open with all its trials out.
     /// </returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryAcquire(out CircuitPermit permit)
     {
         if (TryAcquireTicket(out var ticket))
@@ -251,6 +252,22 @@ public sealed class CircuitBreaker
         if (!IsTraceless(ticket, outcome))
         {
             Report(ticket, outcome, default);
+        }
+    }
+
+    /// <summary>Says how the call of a permit ended; once for a trial, however the permit was copied.</summary>
+    internal void Report(
+        CircuitTicket ticket,
+        CircuitTrial? trial,
+        long startedAt,
+        CircuitOutcome outcome,
+        Exception? exception,
+        object? result
+    )
+    {
+        if (trial is null || trial.TryEnd())
+        {
+            Report(ticket, outcome, new CircuitEvidence(TicksSince(startedAt), exception, result));
         }
     }
 

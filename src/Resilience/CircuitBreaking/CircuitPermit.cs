@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Resilience.CircuitBreaking;
 
 /// <summary>
@@ -13,6 +15,7 @@ public struct CircuitPermit
     private readonly long _startedAt;
     private CircuitBreaker? _circuit;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal CircuitPermit(CircuitBreaker circuit, CircuitTicket ticket, long startedAt)
     {
         _circuit = circuit;
@@ -28,6 +31,7 @@ public struct CircuitPermit
     /// <param name="outcome">What the call showed of the protected resource.</param>
     /// <param name="exception">What it threw: the circuit's last failure, if that was one.</param>
     /// <param name="result">What it returned, for <see cref="CircuitBreakerOptions.BreakDurationGenerator"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Report(CircuitOutcome outcome, Exception? exception = null, object? result = null)
     {
         if (_circuit is not { } circuit)
@@ -36,14 +40,9 @@ public struct CircuitPermit
         }
 
         _circuit = null;
-        if (_trial is null && circuit.IsTraceless(_ticket, outcome))
+        if (_trial is not null || !circuit.IsTraceless(_ticket, outcome))
         {
-            return;
-        }
-
-        if (_trial is null || _trial.TryEnd())
-        {
-            circuit.Report(_ticket, outcome, new CircuitEvidence(circuit.TicksSince(_startedAt), exception, result));
+            circuit.Report(_ticket, _trial, _startedAt, outcome, exception, result);
         }
     }
 }
