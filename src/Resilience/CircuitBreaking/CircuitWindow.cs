@@ -28,11 +28,16 @@ internal sealed class CircuitWindow
     private const ulong EpochMask = (1UL << 24) - 1;
     private const ulong GenerationMask = (1UL << 12) - 1;
 
+    /* The doubt: its number 27 | generation 12 | epoch 24 | settled 1. */
+    private const int DoubtShift = 37;
+    private const int DoubtGenerationShift = 25;
+    private const ulong SettledMask = (1UL << DoubtShift) - 1;
+
     private readonly double _bucketsPerMillisecond;
     private readonly ulong[] _first = new ulong[Lead + Stride];
     private ulong[]? _more;
-    private long _doubts;
-    private long _doubt;
+    private ulong _doubts;
+    private ulong _doubt;
 
     public CircuitWindow(long lengthMilliseconds)
     {
@@ -49,20 +54,23 @@ internal sealed class CircuitWindow
     /// <remarks>
     /// Two threads that count at once in different cells must not both miss the other (the hazard of store buffers): each
     /// counts by an interlocked step, a full fence, and looks after it. A share rises by a bad call, or when good calls
-    /// leave the window, so bad calls look and the first call of a bucket. A good call otherwise looks only while one of
-    /// those has found too few calls to make a rate; that one says so before it looks.
+    /// leave the window: so bad calls look, and good ones until somebody has found enough calls of their generation in
+    /// their bucket's window. A bad call says before it looks that it does, so that nobody who has not seen it settles the
+    /// matter meanwhile; and what a thread settles that was held up in the past, where there were enough calls, is not
+    /// taken for the present.
     /// </remarks>
     public bool Record(uint generation, long now, bool isBad, int throughput, double rate)
     {
         var epoch = EpochOf(now);
-        var isFirst = Count(generation, epoch, isBad);
-        long doubt;
-        if (isBad || isFirst)
+        Count(generation, epoch, isBad);
+        var settled = ((generation & GenerationMask) << DoubtGenerationShift) | ((epoch & EpochMask) << 1) | 1;
+        ulong doubt;
+        if (isBad)
         {
-            doubt = Interlocked.Increment(ref _doubts);
+            doubt = Interlocked.Increment(ref _doubts) << DoubtShift;
             Interlocked.Exchange(ref _doubt, doubt);
         }
-        else if ((doubt = Volatile.Read(ref _doubt)) == 0)
+        else if (((doubt = Volatile.Read(ref _doubt)) & SettledMask) == settled)
         {
             return false;
         }
@@ -74,7 +82,7 @@ internal sealed class CircuitWindow
         }
 
         // Enough calls: from now on only bad ones can raise the share. A younger doubt is another thread's to settle.
-        Interlocked.CompareExchange(ref _doubt, 0, doubt);
+        Interlocked.CompareExchange(ref _doubt, (doubt & ~SettledMask) | settled, doubt);
         return bad > 0 && bad >= rate * total;
     }
 
@@ -115,8 +123,7 @@ internal sealed class CircuitWindow
         return (total, bad);
     }
 
-    /// <returns>Whether this was the first call of its bucket.</returns>
-    private bool Count(uint generation, ulong epoch, bool isBad)
+    private void Count(uint generation, ulong epoch, bool isBad)
     {
         var bucket = (int)(epoch % Buckets);
         var more = Volatile.Read(ref _more);
@@ -126,12 +133,12 @@ internal sealed class CircuitWindow
             var seen = Volatile.Read(ref cell);
             if (!TryNext(seen, generation, epoch, isBad, out var next))
             {
-                return false;
+                return;
             }
 
             if (Interlocked.CompareExchange(ref cell, next, seen) == seen)
             {
-                return ((next >> TotalShift) & CountMask) == 1;
+                return;
             }
 
             // Another thread was here at the same time. What the first ring has counted stays there.
