@@ -67,18 +67,17 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             ];
         }
 
-        var each = backends.SelectMany((backend, i) => Below(PathOf(backend, i), backend?.Problems())).ToList();
-        if (each.TrueForAll(rule => rule.Problem is null))
-        {
-            each.AddRange(Duplicates(backends));
-        }
-
-        return each;
+        return
+        [
+            .. backends.SelectMany((backend, i) => Below(PathOf(backend, i), backend?.Problems())),
+            .. Duplicates(backends),
+        ];
     }
 
     private static IEnumerable<(string Option, string? Problem)> Duplicates(IList<BackendOptions> backends) =>
         backends
-            .Select((backend, i) => (Path: PathOf(backend, i), backend.ToDefinition().Identity))
+            .Select((backend, i) => (Path: PathOf(backend, i), backend?.Identity))
+            .Where(each => each.Identity is not null)
             .GroupBy(each => each.Identity, StringComparer.Ordinal)
             .Where(group => group.Count() > 1)
             .SelectMany(group =>
