@@ -79,40 +79,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     }
 
     /// <summary>Stops probing and waits until no probe is under way. A probe that is stopped is no result.</summary>
-    public async Task StopAsync()
+    public Task StopAsync()
     {
         _pool.Unobserve(this);
-        CancellationTokenSource? run;
-        Task idle;
-        lock (_gate)
-        {
-            run = _running;
-            _running = null;
-            _stops++;
-            _isStartWanted = false;
-            _due.Clear();
-            _schedules.Clear();
-            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            while (_work.Reader.TryRead(out _))
-            {
-                // What has not begun does not begin.
-            }
-
-            idle = WhenIdle();
-        }
-
-        try
-        {
-            // Outside the lock: cancelling may run a probe's continuation right here.
-            await (run?.CancelAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        }
-        finally
-        {
-            // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
-            await idle.ConfigureAwait(false);
-            run?.Dispose();
-            EndStop();
-        }
+        var (run, idle) = EndRun();
+        return FinishStopAsync(run, idle);
     }
 
     /// <summary>Stops probing, waits until no probe is under way, and disposes the probe.</summary>
@@ -158,7 +129,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             var first = now + (isFirstRound ? (long)_rules.InitialDelay.TotalMilliseconds : 0);
             for (var i = 0; i < added.Count; i++)
             {
-                var schedule = new Schedule(added[i], _running.Token) { SecondAt = SecondDue(first, i, added.Count) };
+                var schedule = new Schedule(added[i], _running) { SecondAt = SecondDue(first, i, added.Count) };
                 if (_schedules.TryAdd(added[i], schedule))
                 {
                     _due.Enqueue(schedule, first);
@@ -224,6 +195,44 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
+    /// <summary>The first step of a stop: from here on nothing of the run begins any more.</summary>
+    /// <returns>The run, and what completes when its last worker has ended.</returns>
+    internal (CancellationTokenSource? Run, Task Idle) EndRun()
+    {
+        lock (_gate)
+        {
+            var run = _running;
+            _running = null;
+            _stops++;
+            _isStartWanted = false;
+            _due.Clear();
+            _schedules.Clear();
+            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            while (_work.Reader.TryRead(out _))
+            {
+                // What has not begun does not begin.
+            }
+
+            return (run, WhenIdle());
+        }
+    }
+
+    /// <summary>The second step of a stop: outside the lock, since cancelling may run a probe's continuation right here.</summary>
+    internal async Task FinishStopAsync(CancellationTokenSource? run, Task idle)
+    {
+        try
+        {
+            await (run?.CancelAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
+            await idle.ConfigureAwait(false);
+            run?.Dispose();
+            EndStop();
+        }
+    }
+
     /// <summary>The stop has ended; a start that was wanted meanwhile begins.</summary>
     private void EndStop()
     {
@@ -258,10 +267,16 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         return true;
     }
 
-    /// <summary>The second probes are spread over the interval that follows the first.</summary>
+    /// <summary>
+    /// The second probes are spread over the interval that follows the first; the one of a single backend falls anywhere
+    /// in it but at its beginning, where it would only repeat the first.
+    /// </summary>
     private long SecondDue(long first, int index, int count)
     {
-        var share = _rules.IsSpread ? (count > 1 ? (index + 1.0) / count : _pool.Random.NextDouble()) : 1;
+        var share =
+            !_rules.IsSpread ? 1
+            : count > 1 ? (index + 1.0) / count
+            : Math.Max(HealthCheckDefaults.LeastSpread, _pool.Random.NextDouble());
         return first + (long)(_rules.Interval.TotalMilliseconds * share);
     }
 
@@ -435,7 +450,9 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         lock (_gate)
         {
             NoteFirstRound(schedule, result);
-            if (schedule.IsEnded || schedule.Stopped.IsCancellationRequested)
+            // The run, not its token: a stop ends the run under this lock and cancels its token after it, and what is
+            // put down in between would be probed by the next run beside that run's own schedule.
+            if (schedule.IsEnded || schedule.Run != _running)
             {
                 return;
             }
@@ -521,12 +538,15 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     }
 
     /// <summary>One backend's place in the schedule; guarded by the checker's lock.</summary>
-    private sealed class Schedule(Backend backend, CancellationToken stopped)
+    private sealed class Schedule(Backend backend, CancellationTokenSource run)
     {
         public Backend Backend { get; } = backend;
 
-        /// <summary>Ends when the run of the checker that made this schedule ends.</summary>
-        public CancellationToken Stopped { get; } = stopped;
+        /// <summary>The run of the checker that made this schedule and to which it belongs.</summary>
+        public CancellationTokenSource Run { get; } = run;
+
+        /// <summary>Ends when the run ends. Kept, because a source that is disposed gives none.</summary>
+        public CancellationToken Stopped { get; } = run.Token;
 
         /// <summary>When its last probe began; written by the one worker that has it.</summary>
         public long BeganAt { get; set; }
