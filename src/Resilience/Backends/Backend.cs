@@ -135,9 +135,20 @@ public sealed class Backend : ICircuitOwner
     public async Task<bool> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         Drain();
+        var startedAt = _pool.Clock.Ticks;
+        var left = timeout;
         try
         {
-            await WhenIdle().WaitAsync(timeout, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+            do
+            {
+                await WhenIdle().WaitAsync(left, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+                if (timeout != Timeout.InfiniteTimeSpan)
+                {
+                    var passed = TimeSpan.FromTicks(_pool.Clock.Ticks - startedAt);
+                    left = passed < timeout ? timeout - passed : TimeSpan.Zero;
+                }
+                // Whoever woke us may have seen the count at zero before this drain, and been held up since.
+            } while (InFlight > 0);
             return true;
         }
         catch (TimeoutException)
@@ -182,12 +193,21 @@ public sealed class Backend : ICircuitOwner
     /// <summary>One attempt less in flight.</summary>
     internal void Leave(long amount = 1)
     {
-        var load = Interlocked.Add(ref _load, -amount);
-        if ((load & InFlightMask) == 0)
+        if (CountOut(amount))
         {
-            Volatile.Read(ref _idle)?.TrySetResult();
+            WakeDrains();
         }
     }
+
+    /// <summary>The first step of leaving.</summary>
+    /// <returns>Whether nothing was left in flight.</returns>
+    internal bool CountOut(long amount = 1) => (Interlocked.Add(ref _load, -amount) & InFlightMask) == 0;
+
+    /// <summary>
+    /// The second step of leaving. A thread held up before it wakes a drain that began later, with other attempts in
+    /// flight: who waits must look at the count again.
+    /// </summary>
+    internal void WakeDrains() => Volatile.Read(ref _idle)?.TrySetResult();
 
     internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
     {
@@ -323,6 +343,11 @@ public sealed class Backend : ICircuitOwner
             static (backend, _, state) => Interlocked.Exchange(ref backend._administration, (int)state) != (int)state
         );
 
+    /// <summary>
+    /// Completes when the count in flight has been seen at zero. Who waits puts the source down before it looks at the
+    /// count, who leaves counts out before it looks for the source (all four are full fences): one of the two always
+    /// sees the other, and no wake-up is missed.
+    /// </summary>
     private Task WhenIdle()
     {
         var idle = Volatile.Read(ref _idle);
