@@ -76,11 +76,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         _circuitRules = new CircuitRules(options.CircuitBreaker);
         _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
-        if (_logger != NullLogger.Instance)
-        {
-            _events.Subscribe(item => PoolEventLog.Write(_logger, item), OnSubscriberFailed);
-        }
-
+        _events.Subscribe(OnEvent, OnSubscriberFailed);
         Apply(backends);
     }
 
@@ -233,7 +229,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         }
 
         _timer.Dispose();
-        // The log's subscription ends with the others, once its queue is empty.
+        // The pool's own subscription ends with the others, once its queue is empty.
         _events.Complete();
     }
 
@@ -339,6 +335,22 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         lock (_gate)
         {
             _events.Publish(create(this, Clock.UtcNow));
+        }
+    }
+
+    /// <summary>
+    /// The pool's own subscription, with or without a logger: off the request path, in order, and at the price of a queue
+    /// that is empty while nothing changes.
+    /// </summary>
+    private void OnEvent(PoolEvent item)
+    {
+        try
+        {
+            PoolEventLog.Write(_logger, item);
+        }
+        finally
+        {
+            PoolEventMetrics.Record(item);
         }
     }
 
