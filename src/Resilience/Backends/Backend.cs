@@ -263,6 +263,16 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
+    /// <summary>Another reason for the verdict there is: it is shown, and changes nothing else.</summary>
+    internal void RestateActiveVerdict(string detail)
+    {
+        if (detail != ActiveDetail)
+        {
+            ActiveDetail = detail;
+            Settle();
+        }
+    }
+
     /// <summary>A verdict that does not come from counted probes; counting starts anew.</summary>
     internal void RestartActiveVerdict(ActiveVerdict verdict, string detail)
     {
@@ -303,14 +313,22 @@ public sealed class Backend : ICircuitOwner
     {
         var from = _status;
         var (state, reason) = Derive();
-        if (from.State == state && from.Reason == reason)
+        var isSame = from.State == state && from.Reason == reason;
+        if (isSame && reason == StateReason.None)
+        {
+            return (from, from);
+        }
+
+        // The same objection may have another detail by now: a longer ejection, another probe's error.
+        var detail = DetailOf(reason);
+        if (isSame && detail == from.Detail)
         {
             return (from, from);
         }
 
         // The state's age is not the reason's: a second objection does not make it younger.
         var since = from.State == state ? from.Since : _pool.Clock.UtcNow;
-        var to = new BackendStatus(state, reason, DetailOf(reason), since);
+        var to = new BackendStatus(state, reason, detail, since);
         Volatile.Write(ref _status, to);
         return (from, to);
     }

@@ -217,7 +217,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
             Volatile.Write(ref _isDisposed, true);
             foreach (var backend in _backends)
             {
+                // Shown, but no event: what has ended is the pool, and its events end with it.
                 backend.Remove();
+                backend.Settle();
             }
 
             Publish(new PoolSnapshot(_snapshot.Version + 1, _backends, [], null, false, default, long.MaxValue));

@@ -49,7 +49,7 @@ internal static class Leasing
     public static BackendLease? TryLeaseObjected(this BackendPool pool, in PickContext context, string? pinned)
     {
         var snapshot = pool.Snapshot;
-        return pinned is not null || snapshot.Refusals is { Ejected: 0, Unhealthy: 0 }
+        return pinned is not null || snapshot is { IsFailOpen: false, Refusals: { Ejected: 0, Unhealthy: 0 } }
             ? null
             : TryEach(
                 snapshot.BackendSpan,

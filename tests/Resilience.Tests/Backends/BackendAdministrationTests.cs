@@ -370,6 +370,39 @@ public sealed class BackendAdministrationTests
         backend.Status.Since.Should().Be(since, "it has been unhealthy all the time (R59)");
     }
 
+    /// <summary>What is shown beside the state is as young as the state.</summary>
+    [Fact]
+    public void Status_SameObjectionForAnotherReason_ShowsTheYoungerDetail()
+    {
+        using var pool = Pools.Create(_time, Pools.CircuitsOpenAfter(1), "a", "b");
+        var backend = pool.Find("a")!;
+        backend.Fail();
+        var since = backend.Status.Since;
+        backend.Status.Detail.Should().EndWith("no connection");
+        _time.Advance(Pools.Break);
+
+        backend.FailWith(FailureKind.ConnectionLost);
+
+        backend.Status.Reason.Should().Be(StateReason.Circuit);
+        backend.Status.Detail.Should().EndWith("connection lost");
+        backend.Status.Since.Should().Be(since);
+    }
+
+    /// <summary>A pool that has ended has no backend that takes traffic, and none that seems to.</summary>
+    [Fact]
+    public void Status_PoolDisposed_IsNotHealthyAnyMore()
+    {
+        var pool = Pools.Create(_time, "a", "b");
+        var backend = pool.Find("a")!;
+
+        pool.Dispose();
+
+        backend.State.Should().Be(BackendState.Draining);
+        backend.IsAlive.Should().BeFalse();
+        backend.Administration.Should().Be(AdministrativeState.Draining);
+        pool.GetHealthyBackends().Should().BeEmpty();
+    }
+
     /// <summary>Lets continuations run that are wrong to be there.</summary>
     private static async Task RoomForOthersAsync()
     {

@@ -331,6 +331,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 {
                     backend.SetActiveVerdict(verdict, arg.result.Detail);
                 }
+                else if (verdict == ActiveVerdict.Unhealthy && !arg.result.IsSuccess)
+                {
+                    backend.RestateActiveVerdict(arg.result.Detail);
+                }
 
                 return isChanged;
             }
