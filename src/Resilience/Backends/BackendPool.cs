@@ -68,6 +68,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(backends);
         ArgumentNullException.ThrowIfNull(selector);
         options ??= new BackendPoolOptions();
+        Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
         Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
         Random = random ?? RandomSource.Default;
@@ -294,6 +295,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     internal void Configure(BackendPoolOptions options)
     {
+        Ranges.ThrowIfAny("pool's options", options.Problems());
         lock (_gate)
         {
             var rules = new CircuitRules(options.CircuitBreaker);
