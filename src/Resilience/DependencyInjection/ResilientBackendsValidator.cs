@@ -38,20 +38,20 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
     private static IEnumerable<(string Option, string? Problem)> Rules(string pool, ResilientBackendsOptions options) =>
         [
             .. BackendsRules(options.Backends),
-            .. Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
-            .. Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
-            .. Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
+            .. Ranges.Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
+            .. Ranges.Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
+            .. Ranges.Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
             (
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
                 ExpiryProblem(options)
             ),
-            .. Below(nameof(options.Retry), options.Retry?.Problems()),
-            .. Below(
+            .. Ranges.Below(nameof(options.Retry), options.Retry?.Problems()),
+            .. Ranges.Below(
                 $"{nameof(options.Retry)}:{nameof(options.Retry.Budget)}",
                 options.Retry is null ? [] : options.Retry.Budget?.Problems()
             ),
-            .. Below(nameof(options.Timeouts), options.Timeouts?.Problems()),
-            .. Below(nameof(options.Transport), options.Transport?.Problems()),
+            .. Ranges.Below(nameof(options.Timeouts), options.Timeouts?.Problems()),
+            .. Ranges.Below(nameof(options.Transport), options.Transport?.Problems()),
             (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
         ];
@@ -69,7 +69,7 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
 
         return
         [
-            .. backends.SelectMany((backend, i) => Below(PathOf(backend, i), backend?.Problems())),
+            .. backends.SelectMany((backend, i) => Ranges.Below(PathOf(backend, i), backend?.Problems())),
             .. Duplicates(backends),
         ];
     }
@@ -109,13 +109,4 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
 
     private static string? ForeignHostsProblem(ForeignHosts value) =>
         Enum.IsDefined(value) ? null : Ranges.Problem((int)value, 0, (int)ForeignHosts.PassThrough);
-
-    /// <param name="rules"><see langword="null"/> where code, or a null in configuration, took the section away.</param>
-    private static IEnumerable<(string Option, string? Problem)> Below(
-        string section,
-        IEnumerable<(string Option, string? Problem)>? rules
-    ) =>
-        rules is null
-            ? [(section, "is null, must be a section")]
-            : rules.Select(rule => ($"{section}:{rule.Option}", rule.Problem));
 }

@@ -95,7 +95,7 @@ internal static partial class LogMessages
         string client,
         TimeSpan clientTimeout,
         string pool,
-        TimeSpan totalTimeout
+        string totalTimeout
     );
 
     [LoggerMessage(
@@ -109,7 +109,7 @@ internal static partial class LogMessages
         string client,
         TimeSpan clientTimeout,
         string pool,
-        TimeSpan attemptTimeout
+        string attemptTimeout
     );
 
     [LoggerMessage(401, LogLevel.Information, "Pool {Pool}: new configuration applied")]

@@ -174,7 +174,7 @@ public sealed class HalfOpenWaitingTests
         waiting.Should().OnlyContain(task => !task.IsCompleted);
         await source.CancelAsync();
         await Task.WhenAny(Task.WhenAll(waiting));
-        rig.Pool.TryEnterQueue().Should().BeTrue();
+        rig.Pool.Queue.TryEnter().Should().BeTrue();
         trial.Return();
     }
 

@@ -10,6 +10,10 @@ internal static class HealthCheckDefaults
     public const int ExpectedStatus = 200;
     public const int LeastWorkers = 10;
     public const int MostWorkers = 1_024;
+
+    /// <summary>The least share of an interval after which a single backend's second probe is due.</summary>
+    public const double LeastSpread = 0.1;
+
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
 

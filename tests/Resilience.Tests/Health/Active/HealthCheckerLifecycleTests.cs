@@ -197,6 +197,35 @@ public sealed class HealthCheckerLifecycleTests
         world.Probe.Count.Should().Be(1);
     }
 
+    /// <summary>
+    /// A stop ends its run under the lock and cancels the run's token after it. A worker that put its schedule down in
+    /// between armed the timer of a checker that had stopped, and the next run probed the backend by two schedules.
+    /// </summary>
+    [Fact]
+    public async Task Stop_HeldUpBetweenItsSteps_NoScheduleGetsIntoTheNextRun()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var (run, idle) = world.Checker.EndRun();
+        release.SetResult();
+        await idle;
+        world.Time.ArmedTimers.Should().Be(0, "nothing is due in a checker that has stopped");
+        await world.Checker.FinishStopAsync(run, idle);
+        await world.StartAsync();
+        await world.PassAsync(3);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 0, 1, 2, 3);
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
+    }
+
     [Fact]
     public async Task StartAndStop_ByManyThreads_EndStopped()
     {
