@@ -24,8 +24,7 @@ internal static class Attempts
         var records = new List<AttemptRecord>();
         for (var lease = last; lease is not null; lease = lease.Previous)
         {
-            var duration = TimeSpan.FromTicks(Math.Max(0, lease.EndedAt - lease.StartedAt));
-            records.Add(new AttemptRecord(lease.Backend.Name, lease.Outcome, duration));
+            records.Add(new AttemptRecord(lease.Backend.Name, lease.Outcome, lease.Duration));
         }
 
         records.Reverse();

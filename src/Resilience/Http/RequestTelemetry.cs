@@ -41,7 +41,7 @@ internal static class RequestTelemetry
         if (Instruments.AttemptDuration.Enabled)
         {
             Instruments.AttemptDuration.Record(
-                Seconds(lease.EndedAt - lease.StartedAt),
+                lease.Duration.TotalSeconds,
                 new(TelemetryNames.PoolTag, pool.Name),
                 new(TelemetryNames.BackendTag, backend.Name),
                 new(TelemetryNames.ResultTag, ResultOf(lease.Outcome))
@@ -70,7 +70,7 @@ internal static class RequestTelemetry
         if (Instruments.RequestDuration.Enabled)
         {
             Instruments.RequestDuration.Record(
-                Seconds(pool.Clock.Ticks - startedAt),
+                TimeSpan.FromTicks(pool.Clock.Ticks - startedAt).TotalSeconds,
                 new(TelemetryNames.PoolTag, pool.Name),
                 new(
                     TelemetryNames.ResultTag,
@@ -101,6 +101,4 @@ internal static class RequestTelemetry
             FailureKind.Request => "request",
             _ => "other",
         };
-
-    private static double Seconds(long ticks) => (double)ticks / TimeSpan.TicksPerSecond;
 }

@@ -20,6 +20,7 @@ internal sealed class ResilientCall
     private CancellationToken _callerToken;
     private Deadline _deadline;
     private long _startedAt;
+    private long _endedAt;
     private OutgoingMessage _message;
     private TimeLimit _limit;
     private BackendLease? _lease;
@@ -98,7 +99,8 @@ internal sealed class ResilientCall
     public void End(Task<HttpResponseMessage> sending)
     {
         var lease = _lease!;
-        lease.EndedAt = _pool.Clock.Ticks;
+        _endedAt = _pool.Clock.Ticks;
+        lease.Duration = TimeSpan.FromTicks(_endedAt - lease.StartedAt);
         if (sending.IsCompletedSuccessfully)
         {
             _response = sending.Result ?? throw new InvalidOperationException("The inner handler gave no response.");
@@ -237,7 +239,7 @@ internal sealed class ResilientCall
     private Expiry ExpiryOfAttempt() =>
         _callerToken.IsCancellationRequested ? Expiry.Caller
         : !_limit.HasEnded ? Expiry.None
-        : _deadline.Left(_lease!.EndedAt) < TimeoutDefaults.Least ? Expiry.Total
+        : _deadline.Left(_endedAt) < TimeoutDefaults.Least ? Expiry.Total
         : Expiry.Attempt;
 
     private AttemptOutcome Classify() =>
@@ -267,7 +269,7 @@ internal sealed class ResilientCall
             || !(_options?.Retry ?? _policy.Retry.IsEnabled)
             || !(outcome.NeverSent || _message.IsIdempotent)
             || !_message.CanSendAgain(_options?.IsContentReplayable)
-            || !_deadline.Allows(TimeSpan.Zero, _lease.EndedAt)
+            || !_deadline.Allows(TimeSpan.Zero, _endedAt)
         )
         {
             return false;
