@@ -235,6 +235,32 @@ public sealed class ReplayTests
         rig.InFlight.Should().Be(0);
     }
 
+    [Theory]
+    [InlineData(4, true)]
+    [InlineData(6, true)]
+    [InlineData(4, false)]
+    [InlineData(6, false)]
+    public async Task Send_ContentOfAnotherLengthThanItsOwn_BlamesNobodyAndIsNotRetried(int promised, bool isAsync)
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Transmitting(Answers.Ok));
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        request.Content = new ByteArrayContent("hello"u8.ToArray());
+        request.Content.Headers.ContentLength = promised;
+
+        var sending = () => rig.SendAsync(request, isAsync);
+
+        var thrown = await sending.Should().ThrowAsync<HttpRequestException>().WithMessage("*promised*");
+        thrown
+            .Which.GetAttempts()
+            .Should()
+            .ContainSingle()
+            .Which.Outcome.Should()
+            .Be(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request));
+        rig.Sent.Should().Equal("b1");
+        rig["b1"].Failures.Should().Be(0);
+        rig.InFlight.Should().Be(0);
+    }
+
     [Fact]
     public async Task Send_RequestContent_IsNeverDisposed()
     {
