@@ -258,7 +258,7 @@ internal sealed class ResilientCall
                 OutcomeKind.Neutral,
                 FailureKind.Request
             ),
-            _ => _policy.Classify(_response, _exception),
+            _ => _policy.Classify(_response, _exception, _pool.Clock),
         };
 
     private bool MayTryAgain()
