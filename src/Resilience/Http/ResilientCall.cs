@@ -27,6 +27,8 @@ internal sealed class ResilientCall
     private HttpResponseMessage? _response;
     private Exception? _exception;
     private int _attempts;
+    private long _withdrawnAt;
+    private bool _hasWithdrawn;
     private Expiry _expiry;
     private bool _hasSearched;
     private bool _holdsLease;
@@ -92,6 +94,7 @@ internal sealed class ResilientCall
         _attempts++;
         _message.AimAt(lease.Backend);
         _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
+        _hasWithdrawn = false;
         return _limit.Token;
     }
 
@@ -184,8 +187,8 @@ internal sealed class ResilientCall
     }
 
     /// <summary>
-    /// Whatever happened, gives back what is still held: the message as it came, the lease if no body took it over,
-    /// and this object, which must not be used any more.
+    /// Whatever happened, gives back what is still held: the lease if no body took it over, the price of an attempt that
+    /// was not made, the message as it came, and this object, which must not be used any more.
     /// </summary>
     public void Finish()
     {
@@ -196,6 +199,13 @@ internal sealed class ResilientCall
         }
 
         ReturnLease();
+        if (_hasWithdrawn)
+        {
+            // For an attempt that was never made: no backend was found, or the caller left before.
+            _hasWithdrawn = false;
+            _pool.Budget.GiveBack(_withdrawnAt);
+        }
+
         _message.Restore();
         if (!_isDelivered)
         {
@@ -282,7 +292,8 @@ internal sealed class ResilientCall
             return true;
         }
 
-        return _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw();
+        _hasWithdrawn = _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw(out _withdrawnAt);
+        return _hasWithdrawn;
     }
 
     private HttpResponseMessage Deliver(HttpResponseMessage response)
