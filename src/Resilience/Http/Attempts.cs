@@ -18,6 +18,18 @@ internal static class Attempts
         : response.RequestMessage?.Options.TryGetValue(Key, out var last) == true ? last
         : null;
 
+    /// <summary>How many sendings there were, those included that never reached their backend.</summary>
+    public static int CountOf(BackendLease? last)
+    {
+        var count = 0;
+        for (var lease = last; lease is not null; lease = lease.Previous)
+        {
+            count++;
+        }
+
+        return count;
+    }
+
     /// <summary>The attempts in the order in which they were made, without those that are still under way.</summary>
     public static IReadOnlyList<AttemptRecord> Describe(BackendLease? last)
     {

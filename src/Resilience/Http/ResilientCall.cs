@@ -24,6 +24,7 @@ internal sealed class ResilientCall
     private OutgoingMessage _message;
     private TimeLimit _limit;
     private BackendLease? _lease;
+    private Activity? _attemptSpan;
     private HttpResponseMessage? _response;
     private Exception? _exception;
     private int _attempts;
@@ -49,6 +50,9 @@ internal sealed class ResilientCall
     public bool IsAsync { get; private set; }
 
     public BackendPool Pool => _pool;
+
+    /// <summary>The request's own span, if it is traced.</summary>
+    public Activity? Span { get; set; }
 
     private TimeSpan OwnAttemptTimeout => _options?.AttemptTimeout ?? _policy.AttemptTimeout;
 
@@ -95,6 +99,7 @@ internal sealed class ResilientCall
         _message.AimAt(lease.Backend);
         _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
         _hasWithdrawn = false;
+        _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
     }
 
@@ -122,7 +127,9 @@ internal sealed class ResilientCall
             lease.Report(outcome);
         }
 
-        RequestTelemetry.RecordAttempt(lease, _attempts);
+        var span = _attemptSpan;
+        _attemptSpan = null;
+        RequestTelemetry.RecordAttempt(lease, _attempts, span, hasResponse: _response is not null);
     }
 
     /// <summary>Whether the last attempt's result is the request's, because none may follow.</summary>
@@ -213,12 +220,18 @@ internal sealed class ResilientCall
         }
 
         _limit.End(_pool.Clock, isTokenFree: false);
+        if (_attemptSpan is not null)
+        {
+            RequestTelemetry.AbandonAttempt(_pool, _attemptSpan);
+        }
+
         RequestTelemetry.RecordRequest(
             _pool,
             _startedAt,
             _lease,
             _isDelivered,
-            isCancelled: _callerToken.IsCancellationRequested
+            isCancelled: _callerToken.IsCancellationRequested,
+            Span
         );
         Forget();
         ObjectPool<ResilientCall>.TryGiveBack(this);
@@ -369,6 +382,8 @@ internal sealed class ResilientCall
         _callerToken = default;
         _message = default;
         _lease = null;
+        _attemptSpan = null;
+        Span = null;
         _response = null;
         _exception = null;
         _attempts = 0;
