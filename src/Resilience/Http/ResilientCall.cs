@@ -281,8 +281,17 @@ internal sealed class ResilientCall
                 OutcomeKind.Neutral,
                 FailureKind.Request
             ),
-            _ => _policy.Classify(_response, _exception, _pool.Clock),
+            _ => Doubted(_policy.Classify(_response, _exception, _pool.Clock)),
         };
+
+    /// <summary>What never reached a backend may go elsewhere whatever it is, so it must be certain (law 2).</summary>
+    private AttemptOutcome Doubted(in AttemptOutcome outcome) =>
+        outcome.NeverSent && _response is null && _message.MayHaveArrived(outcome.Failure)
+            ? outcome with
+            {
+                NeverSent = false,
+            }
+            : outcome;
 
     private bool MayTryAgain()
     {
