@@ -12,6 +12,7 @@ internal struct OutgoingMessage
     private const string Expect = "Expect";
 
     private readonly Uri _address;
+    private readonly HttpMethod _method;
     private readonly HttpContent? _content;
     private readonly RequestPath _path;
     private readonly TraceHeaders _traceHeaders;
@@ -27,6 +28,7 @@ internal struct OutgoingMessage
         IsIdempotent = isIdempotent;
         _path = path;
         _address = request.RequestUri!;
+        _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
     }
@@ -88,6 +90,8 @@ internal struct OutgoingMessage
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
     public void AimAt(Backend backend)
     {
+        // Both may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET.
+        Request.Method = _method;
         Request.RequestUri = _target = RequestAddress.On(backend, _path);
         _traceHeaders.Restore(Request);
         if (backend.Definition.Host is { } host)
@@ -101,12 +105,9 @@ internal struct OutgoingMessage
             RestoreHost();
         }
 
-        if (!IsIdempotent && Request.Headers.NonValidated.Contains(Expect) && Request.Headers.ExpectContinue == true)
+        if (!IsIdempotent)
         {
-            // While the platform waits for the 100 it counts nothing as sent: a kept connection that turns out closed
-            // then makes it send the head, and a content without bytes is no more than that, again by itself.
-            Request.Headers.ExpectContinue = false;
-            _isExpectationTaken = true;
+            TakeExpectation();
         }
 
         if (_content is not null)
@@ -126,6 +127,7 @@ internal struct OutgoingMessage
     {
         try
         {
+            Request.Method = _method;
             Request.RequestUri = _address;
             Request.Content = _content;
             RestoreHost();
@@ -137,6 +139,19 @@ internal struct OutgoingMessage
         catch (ObjectDisposedException)
         {
             // Its owner wants nothing back, and a response must not be lost for it.
+        }
+    }
+
+    /// <summary>
+    /// While the platform waits for the 100 it takes nothing for sent: when a kept connection turns out closed it sends
+    /// the head again by itself, which without content is the whole message.
+    /// </summary>
+    private void TakeExpectation()
+    {
+        if (Request.Headers.NonValidated.Contains(Expect) && Request.Headers.ExpectContinue == true)
+        {
+            Request.Headers.ExpectContinue = false;
+            _isExpectationTaken = true;
         }
     }
 
