@@ -453,7 +453,10 @@ public sealed class RequestTelemetryTests
             _throwing = throwing;
             _listener.InstrumentPublished = (instrument, listener) =>
             {
-                if (instrument.Meter.Name == TelemetryNames.Meter && OfRequests.Contains(instrument.Name))
+                if (
+                    instrument.Meter.Name == TelemetryNames.Meter
+                    && (OfRequests.Contains(instrument.Name) || instrument.Name == throwing)
+                )
                 {
                     listener.EnableMeasurementEvents(instrument);
                 }
