@@ -13,12 +13,16 @@ namespace Resilience.Health.Active;
 /// </summary>
 public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisposable
 {
+    /// <summary>Backends that one log line names.</summary>
+    private const int MostNamed = 5;
+
     private readonly BackendPool _pool;
     private readonly IHealthProbe _probe;
     private readonly Clock _clock;
     private readonly ILogger _logger;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
+    private readonly List<ScheduledProbe> _givenUp = [];
     private HealthRules _rules;
     private ProbeSchedule? _running;
     private ProbeSchedule? _last;
@@ -68,7 +72,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    /// <summary>Stops probing and waits until no probe is under way. A probe that is stopped is no result.</summary>
+    /// <summary>
+    /// Stops probing and waits until no probe is under way. A probe that is stopped is no result. One that does not heed
+    /// its cancellation is given up after 5 seconds, with a warning that names its backend.
+    /// </summary>
     public Task StopAsync()
     {
         _pool.Unobserve(this);
@@ -175,7 +182,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         finally
         {
             // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
-            await idle.ConfigureAwait(false);
+            await WhenIdleOrGivenUpAsync(idle).ConfigureAwait(false);
             run?.Dispose();
             EndStop();
         }
@@ -218,6 +225,46 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         return true;
     }
 
+    /// <summary>
+    /// Law 13: a stop waits until all work has ended. But it ends: a probe that does not heed its token would hold it,
+    /// and with it the end of the application, for as long as it likes.
+    /// </summary>
+    private async Task WhenIdleOrGivenUpAsync(Task idle)
+    {
+        if (await IsOverInTimeAsync(idle).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        ScheduledProbe[] lost;
+        lock (_gate)
+        {
+            lost = [.. _last?.UnderWay ?? []];
+            // Nobody else waits for them, and the next run begins without them.
+            _last = null;
+            _givenUp.AddRange(lost);
+        }
+
+        if (lost.Length > 0)
+        {
+            Tell(lost, static (checker, lost) => checker.ReportGivenUp(lost));
+        }
+    }
+
+    private async Task<bool> IsOverInTimeAsync(Task idle)
+    {
+        if (idle.IsCompleted)
+        {
+            return true;
+        }
+
+        // Not WaitAsync: that goes on before it has disposed its timer, and a stop leaves none behind.
+        var isTimeUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var timer = _clock.CreateTimer(static end => ((TaskCompletionSource)end!).TrySetResult(), isTimeUp);
+        timer.Change(HealthCheckDefaults.StopGrace, Timeout.InfiniteTimeSpan);
+        return await Task.WhenAny(idle, isTimeUp.Task).ConfigureAwait(false) == idle;
+    }
+
     private Task WhenIdle() => _last?.WhenIdle() ?? Task.CompletedTask;
 
     private void Tick()
@@ -243,7 +290,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    /// <summary>A worker probes until there is nothing left to do.</summary>
+    /// <summary>
+    /// A worker probes until there is nothing left to do. Nothing that the application's code throws on the way, its
+    /// probe, its logger or its listener to metrics, ends it (law 13).
+    /// </summary>
     private async Task WorkAsync(ProbeSchedule run)
     {
         while (TryTake(run) is { } probe)
@@ -251,8 +301,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             var result = await ProbeAsync(run, probe).ConfigureAwait(false);
             if (result is not null)
             {
-                Apply(run, probe, result);
+                Judge(probe.Backend, result);
+                Tell((probe, result), static (checker, it) => checker.Report(it.probe, it.result));
             }
+
+            PutDown(run, probe, result);
         }
     }
 
@@ -260,7 +313,13 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     {
         lock (_gate)
         {
-            return run.Take();
+            var probe = run.Take();
+            if (probe is not null)
+            {
+                probe.IsBlocked = _givenUp.Exists(each => each.Backend == probe.Backend);
+            }
+
+            return probe;
         }
     }
 
@@ -274,7 +333,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         ProbeResult result;
         try
         {
-            result = await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
+            // No backend is probed twice at a time (law 13), also by a probe that outlives the run that gave it up.
+            result = probe.IsBlocked
+                ? new ProbeResult(false, "an earlier probe has not ended, though it was cancelled")
+                : await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
             if (limit.HasEnded)
             {
                 // A probe that does not look at its token has no more time than any other.
@@ -293,7 +355,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            LogMessages.ProbeThrew(_logger, exception, _pool.Name, probe.Backend.Name);
+            probe.Thrown = exception;
             result = new ProbeResult(false, $"the probe threw {exception.GetType().Name}", Error: exception);
         }
         finally
@@ -311,12 +373,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             };
     }
 
-    /// <summary>Applies a result as it arrives and sets the backend's next due time.</summary>
-    private void Apply(ProbeSchedule run, ScheduledProbe probe, ProbeResult result)
-    {
-        Report(probe.Backend, result);
+    /// <summary>Applies a result as it arrives.</summary>
+    private void Judge(Backend backend, ProbeResult result) =>
         _pool.Change(
-            probe.Backend,
+            backend,
             (result, _rules),
             static (backend, _, arg) =>
             {
@@ -339,24 +399,72 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 return isChanged;
             }
         );
+
+    /// <summary>Ends a worker's work on one probe, and sets the backend's next due time.</summary>
+    private void PutDown(ProbeSchedule run, ScheduledProbe probe, ProbeResult? result)
+    {
+        var isPathMissing = false;
         lock (_gate)
         {
-            if (run.CompletesAMissingRound(probe, result))
-            {
-                LogMessages.HealthPathMissing(_logger, _pool.Name, _rules.Path);
-            }
-
+            run.PutDown(probe);
+            _givenUp.Remove(probe);
             // The run itself is asked, not its token: a stop ends the run under this lock and cancels its token after it.
-            if (run == _running)
+            if (result is not null && run == _running)
             {
+                isPathMissing = run.CompletesAMissingRound(probe, result);
                 run.PlanNext(probe, _rules);
                 Dispatch(run);
             }
         }
+
+        if (isPathMissing)
+        {
+            Tell(_rules.Path, static (c, path) => LogMessages.HealthPathMissing(c._logger, c._pool.Name, path));
+        }
     }
 
-    private void Report(Backend backend, ProbeResult result)
+    /// <summary>Calls loggers and listeners, which are the application's code.</summary>
+    private void Tell<TArg>(TArg what, Action<HealthChecker, TArg> tell)
     {
+        try
+        {
+            tell(this, what);
+        }
+#pragma warning disable CA1031 // Law 13: whatever a logger or a listener throws is logged and survived.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            try
+            {
+                LogMessages.ProbeListenerThrew(_logger, exception, _pool.Name);
+            }
+#pragma warning disable CA1031 // Law 13: it is the logger that throws; nobody is left to tell.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                // Probing goes on all the same.
+            }
+        }
+    }
+
+    private void ReportGivenUp(ScheduledProbe[] lost) =>
+        LogMessages.ProbesGivenUp(
+            _logger,
+            _pool.Name,
+            lost.Length,
+            HealthCheckDefaults.StopGrace.TotalSeconds,
+            string.Join(", ", lost.Take(MostNamed).Select(probe => probe.Backend.Name))
+        );
+
+    private void Report(ScheduledProbe probe, ProbeResult result)
+    {
+        var backend = probe.Backend;
+        if (probe.Thrown is { } thrown)
+        {
+            probe.Thrown = null;
+            LogMessages.ProbeThrew(_logger, thrown, _pool.Name, backend.Name);
+        }
+
         if (result.IsSuccess)
         {
             LogMessages.ProbeSucceeded(_logger, _pool.Name, backend.Name, result.Detail);
