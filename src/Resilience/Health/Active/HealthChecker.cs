@@ -1,8 +1,6 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Resilience.Backends;
 using Resilience.Primitives;
-using Resilience.Telemetry;
 using Resilience.Timeouts;
 
 namespace Resilience.Health.Active;
@@ -13,13 +11,10 @@ namespace Resilience.Health.Active;
 /// </summary>
 public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisposable
 {
-    /// <summary>Backends that one log line names.</summary>
-    private const int MostNamed = 5;
-
     private readonly BackendPool _pool;
     private readonly IHealthProbe _probe;
     private readonly Clock _clock;
-    private readonly ILogger _logger;
+    private readonly ProbeTelemetry _telemetry;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
     private readonly List<ScheduledProbe> _givenUp = [];
@@ -49,7 +44,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _clock = pool.Clock;
         _rules = new HealthRules(options);
         _probe = probe ?? new HttpHealthProbe(options);
-        _logger = loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
+        _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
 
@@ -247,7 +242,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
         if (lost.Length > 0)
         {
-            Tell(lost, static (checker, lost) => checker.ReportGivenUp(lost));
+            _telemetry.GivenUp(lost);
         }
     }
 
@@ -302,7 +297,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             if (result is not null)
             {
                 Judge(probe.Backend, result);
-                Tell((probe, result), static (checker, it) => checker.Report(it.probe, it.result));
+                _telemetry.Probed(probe, result);
             }
 
             PutDown(run, probe, result);
@@ -419,69 +414,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
         if (isPathMissing)
         {
-            Tell(_rules.Path, static (c, path) => LogMessages.HealthPathMissing(c._logger, c._pool.Name, path));
-        }
-    }
-
-    /// <summary>Calls loggers and listeners, which are the application's code.</summary>
-    private void Tell<TArg>(TArg what, Action<HealthChecker, TArg> tell)
-    {
-        try
-        {
-            tell(this, what);
-        }
-#pragma warning disable CA1031 // Law 13: whatever a logger or a listener throws is logged and survived.
-        catch (Exception exception)
-#pragma warning restore CA1031
-        {
-            try
-            {
-                LogMessages.ProbeListenerThrew(_logger, exception, _pool.Name);
-            }
-#pragma warning disable CA1031 // Law 13: it is the logger that throws; nobody is left to tell.
-            catch (Exception)
-#pragma warning restore CA1031
-            {
-                // Probing goes on all the same.
-            }
-        }
-    }
-
-    private void ReportGivenUp(ScheduledProbe[] lost) =>
-        LogMessages.ProbesGivenUp(
-            _logger,
-            _pool.Name,
-            lost.Length,
-            HealthCheckDefaults.StopGrace.TotalSeconds,
-            string.Join(", ", lost.Take(MostNamed).Select(probe => probe.Backend.Name))
-        );
-
-    private void Report(ScheduledProbe probe, ProbeResult result)
-    {
-        var backend = probe.Backend;
-        if (probe.Thrown is { } thrown)
-        {
-            probe.Thrown = null;
-            LogMessages.ProbeThrew(_logger, thrown, _pool.Name, backend.Name);
-        }
-
-        if (result.IsSuccess)
-        {
-            LogMessages.ProbeSucceeded(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-        else
-        {
-            LogMessages.ProbeFailed(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-
-        if (Instruments.ProbeDuration.Enabled)
-        {
-            Instruments.ProbeDuration.Record(
-                result.Duration.TotalSeconds,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.ResultTag, result.IsSuccess ? "success" : "failure")
-            );
+            _telemetry.PathMissing(_rules.Path);
         }
     }
 
