@@ -17,6 +17,9 @@ internal static class HealthCheckDefaults
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long a stop waits for probes that do not heed their cancellation.</summary>
+    public static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
+
     /// <summary>The first delay after a failed probe, and the delay while successes are not yet enough.</summary>
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
 

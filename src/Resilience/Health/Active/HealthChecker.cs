@@ -1,8 +1,6 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Resilience.Backends;
 using Resilience.Primitives;
-using Resilience.Telemetry;
 using Resilience.Timeouts;
 
 namespace Resilience.Health.Active;
@@ -16,9 +14,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private readonly BackendPool _pool;
     private readonly IHealthProbe _probe;
     private readonly Clock _clock;
-    private readonly ILogger _logger;
+    private readonly ProbeTelemetry _telemetry;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
+    private readonly List<ScheduledProbe> _givenUp = [];
     private HealthRules _rules;
     private ProbeSchedule? _running;
     private ProbeSchedule? _last;
@@ -45,7 +44,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _clock = pool.Clock;
         _rules = new HealthRules(options);
         _probe = probe ?? new HttpHealthProbe(options);
-        _logger = loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
+        _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
 
@@ -68,7 +67,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    /// <summary>Stops probing and waits until no probe is under way. A probe that is stopped is no result.</summary>
+    /// <summary>
+    /// Stops probing and waits until no probe is under way. A probe that is stopped is no result. One that does not heed
+    /// its cancellation is given up after 5 seconds, with a warning that names its backend.
+    /// </summary>
     public Task StopAsync()
     {
         _pool.Unobserve(this);
@@ -175,7 +177,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         finally
         {
             // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
-            await idle.ConfigureAwait(false);
+            await WhenIdleOrGivenUpAsync(idle).ConfigureAwait(false);
             run?.Dispose();
             EndStop();
         }
@@ -218,6 +220,46 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         return true;
     }
 
+    /// <summary>
+    /// Law 13: a stop waits until all work has ended. But it ends: a probe that does not heed its token would hold it,
+    /// and with it the end of the application, for as long as it likes.
+    /// </summary>
+    private async Task WhenIdleOrGivenUpAsync(Task idle)
+    {
+        if (await IsOverInTimeAsync(idle).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        ScheduledProbe[] lost;
+        lock (_gate)
+        {
+            lost = [.. _last?.UnderWay ?? []];
+            // Nobody else waits for them, and the next run begins without them.
+            _last = null;
+            _givenUp.AddRange(lost);
+        }
+
+        if (lost.Length > 0)
+        {
+            _telemetry.GivenUp(lost);
+        }
+    }
+
+    private async Task<bool> IsOverInTimeAsync(Task idle)
+    {
+        if (idle.IsCompleted)
+        {
+            return true;
+        }
+
+        // Not WaitAsync: that goes on before it has disposed its timer, and a stop leaves none behind.
+        var isTimeUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var timer = _clock.CreateTimer(static end => ((TaskCompletionSource)end!).TrySetResult(), isTimeUp);
+        timer.Change(HealthCheckDefaults.StopGrace, Timeout.InfiniteTimeSpan);
+        return await Task.WhenAny(idle, isTimeUp.Task).ConfigureAwait(false) == idle;
+    }
+
     private Task WhenIdle() => _last?.WhenIdle() ?? Task.CompletedTask;
 
     private void Tick()
@@ -243,7 +285,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    /// <summary>A worker probes until there is nothing left to do.</summary>
+    /// <summary>
+    /// A worker probes until there is nothing left to do. Nothing that the application's code throws on the way, its
+    /// probe, its logger or its listener to metrics, ends it (law 13).
+    /// </summary>
     private async Task WorkAsync(ProbeSchedule run)
     {
         while (TryTake(run) is { } probe)
@@ -251,8 +296,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             var result = await ProbeAsync(run, probe).ConfigureAwait(false);
             if (result is not null)
             {
-                Apply(run, probe, result);
+                Judge(probe.Backend, result);
+                _telemetry.Probed(probe, result);
             }
+
+            PutDown(run, probe, result);
         }
     }
 
@@ -260,7 +308,13 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     {
         lock (_gate)
         {
-            return run.Take();
+            var probe = run.Take();
+            if (probe is not null)
+            {
+                probe.IsBlocked = _givenUp.Exists(each => each.Backend == probe.Backend);
+            }
+
+            return probe;
         }
     }
 
@@ -274,7 +328,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         ProbeResult result;
         try
         {
-            result = await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
+            // No backend is probed twice at a time (law 13), also by a probe that outlives the run that gave it up.
+            result = probe.IsBlocked
+                ? new ProbeResult(false, "an earlier probe has not ended, though it was cancelled")
+                : await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
             if (limit.HasEnded)
             {
                 // A probe that does not look at its token has no more time than any other.
@@ -293,7 +350,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            LogMessages.ProbeThrew(_logger, exception, _pool.Name, probe.Backend.Name);
+            probe.Thrown = exception;
             result = new ProbeResult(false, $"the probe threw {exception.GetType().Name}", Error: exception);
         }
         finally
@@ -311,12 +368,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             };
     }
 
-    /// <summary>Applies a result as it arrives and sets the backend's next due time.</summary>
-    private void Apply(ProbeSchedule run, ScheduledProbe probe, ProbeResult result)
-    {
-        Report(probe.Backend, result);
+    /// <summary>Applies a result as it arrives.</summary>
+    private void Judge(Backend backend, ProbeResult result) =>
         _pool.Change(
-            probe.Backend,
+            backend,
             (result, _rules),
             static (backend, _, arg) =>
             {
@@ -339,41 +394,27 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 return isChanged;
             }
         );
+
+    /// <summary>Ends a worker's work on one probe, and sets the backend's next due time.</summary>
+    private void PutDown(ProbeSchedule run, ScheduledProbe probe, ProbeResult? result)
+    {
+        var isPathMissing = false;
         lock (_gate)
         {
-            if (run.CompletesAMissingRound(probe, result))
-            {
-                LogMessages.HealthPathMissing(_logger, _pool.Name, _rules.Path);
-            }
-
+            run.PutDown(probe);
+            _givenUp.Remove(probe);
             // The run itself is asked, not its token: a stop ends the run under this lock and cancels its token after it.
-            if (run == _running)
+            if (result is not null && run == _running)
             {
+                isPathMissing = run.CompletesAMissingRound(probe, result);
                 run.PlanNext(probe, _rules);
                 Dispatch(run);
             }
         }
-    }
 
-    private void Report(Backend backend, ProbeResult result)
-    {
-        if (result.IsSuccess)
+        if (isPathMissing)
         {
-            LogMessages.ProbeSucceeded(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-        else
-        {
-            LogMessages.ProbeFailed(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-
-        if (Instruments.ProbeDuration.Enabled)
-        {
-            Instruments.ProbeDuration.Record(
-                result.Duration.TotalSeconds,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.ResultTag, result.IsSuccess ? "success" : "failure")
-            );
+            _telemetry.PathMissing(_rules.Path);
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed class ProbeSchedule : IDisposable
     private readonly Channel<ScheduledProbe> _work = Channel.CreateUnbounded<ScheduledProbe>();
     private readonly PriorityQueue<ScheduledProbe, long> _due = new();
     private readonly Dictionary<Backend, ScheduledProbe> _members = [];
+    private readonly HashSet<ScheduledProbe> _underWay = [];
     private TaskCompletionSource? _idle;
     private int _workers;
     private int _firstRoundLeft;
@@ -38,6 +39,9 @@ internal sealed class ProbeSchedule : IDisposable
 
     /// <summary>Ends with the run. Kept, because a source that is disposed gives none.</summary>
     public CancellationToken Stopped { get; }
+
+    /// <summary>The probes that are under way at this moment.</summary>
+    public IReadOnlyCollection<ScheduledProbe> UnderWay => _underWay;
 
     /// <summary>
     /// Takes over who joined and who left the pool. Who joins is probed at once, in the first round after the initial
@@ -124,6 +128,7 @@ internal sealed class ProbeSchedule : IDisposable
     {
         if (_work.Reader.TryRead(out var probe))
         {
+            _underWay.Add(probe);
             return probe;
         }
 
@@ -136,6 +141,9 @@ internal sealed class ProbeSchedule : IDisposable
 
         return null;
     }
+
+    /// <summary>A worker has done with what it took.</summary>
+    public void PutDown(ScheduledProbe probe) => _underWay.Remove(probe);
 
     /// <summary>Sets the next due time of a backend that has been probed.</summary>
     public void PlanNext(ScheduledProbe probe, HealthRules rules)
