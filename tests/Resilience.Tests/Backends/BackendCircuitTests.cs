@@ -123,7 +123,7 @@ public sealed class BackendCircuitTests
             var lease = backend.Lease();
             lease.StartedAt = pool.Clock.Ticks;
             _time.Advance(TimeSpan.FromSeconds(i % 2 == 0 ? 2 : 1));
-            lease.EndedAt = pool.Clock.Ticks;
+            lease.Duration = TimeSpan.FromTicks(pool.Clock.Ticks - lease.StartedAt);
             lease.End(new AttemptOutcome(OutcomeKind.Success, StatusCode: 200));
         }
 

@@ -101,10 +101,16 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         );
         if (isEjected && Instruments.Ejections.Enabled)
         {
-            Instruments.Ejections.Add(
-                1,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name)
+            Listeners.Tell(
+                _pool.Logger,
+                _pool.Name,
+                backend,
+                static backend =>
+                    Instruments.Ejections.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, backend.Pool.Name),
+                        new(TelemetryNames.BackendTag, backend.Name)
+                    )
             );
         }
     }
