@@ -189,6 +189,10 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
+    /// <summary>An attempt has got its response headers, has failed, or is not waited for any longer.</summary>
+    internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration) =>
+        _pool.Observer?.OnAnswered(this, outcome, duration);
+
     internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
     {
         Circuit.Report(permit, Note(outcome));
@@ -261,7 +265,7 @@ public sealed class Backend : ICircuitOwner
     internal void Readmit()
     {
         // Failures of what was in flight when it was ejected are old evidence: they must not eject it again at once.
-        Passive.EndRun();
+        Passive.Forget();
         PassiveVerdict = PassiveVerdict.Healthy;
         PassiveDetail = "ejection ended";
     }

@@ -15,6 +15,7 @@ internal sealed class BackendLease
 
     private readonly CircuitPermit _permit;
     private int _state;
+    private bool _isAnswered;
 
     public BackendLease(Backend backend, CircuitPermit permit, BackendLease? previous)
     {
@@ -40,6 +41,19 @@ internal sealed class BackendLease
     public AttemptOutcome Outcome { get; set; }
 
     public bool IsReported => Volatile.Read(ref _state) != Held;
+
+    /// <summary>
+    /// Tells observers that the attempt waits no longer for response headers, once; before the lease is shared, or else
+    /// with its report.
+    /// </summary>
+    public void Answer(in AttemptOutcome outcome)
+    {
+        if (!_isAnswered)
+        {
+            _isAnswered = true;
+            Backend.OnAnswered(outcome, TimeSpan.FromTicks(Math.Max(0, EndedAt - StartedAt)));
+        }
+    }
 
     /// <summary>
     /// Tells circuit and observers of the outcome, once. A failure that is learnt later (a body that broke) is recorded
@@ -84,6 +98,7 @@ internal sealed class BackendLease
     {
         if (!isLate)
         {
+            Answer(outcome);
             Outcome = outcome;
             Backend.OnReported(_permit, outcome);
         }

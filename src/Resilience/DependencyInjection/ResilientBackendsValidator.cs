@@ -40,6 +40,10 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             .. BackendsRules(options.Backends),
             .. Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
             .. Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
+            (
+                $"{nameof(options.PassiveHealth)}:{nameof(options.PassiveHealth.SlowResponseTime)}",
+                SlowResponseProblem(options)
+            ),
             .. Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
             (
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
@@ -101,6 +105,15 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
         options is { CircuitBreaker.Enabled: true, Timeouts: not null }
         && options.CircuitBreaker.HalfOpenExpiry <= options.Timeouts.Attempt
             ? $"is {options.CircuitBreaker.HalfOpenExpiry:c}, must be longer than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
+            : null;
+
+    /// <summary>Else no response could ever be slow: those that are end as attempt timeouts.</summary>
+    private static string? SlowResponseProblem(ResilientBackendsOptions options) =>
+        options is { PassiveHealth: { Enabled: true, SlowResponseTime: var slow }, Timeouts.Attempt: var attempt }
+        && slow >= attempt
+        && slow <= Ranges.HalfDay
+        && attempt > TimeSpan.Zero
+            ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({attempt:c})"
             : null;
 
     private static string? LogicalAddressProblem(string pool, Uri? address) =>

@@ -4,9 +4,9 @@ using Resilience.Telemetry;
 namespace Resilience.Health.Passive;
 
 /// <summary>
-/// Learns from real traffic: a backend that fails several times in a row is ejected for a growing while and re-admitted
-/// by time. Never ejects the last backend that would still take traffic, nor more than half of the enabled ones (at
-/// least one). Costs a successful attempt one read. Thread-safe.
+/// Learns from real traffic: a backend that fails too often, or answers too slowly, is ejected for a growing while and
+/// re-admitted by time. Never ejects the last backend that would still take traffic, nor more than half of the enabled
+/// ones (at least one). Lock-free on the request path, where it allocates nothing. Thread-safe.
 /// </summary>
 public sealed class PassiveHealthChecker : IOutcomeObserver
 {
@@ -31,22 +31,79 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         pool.Observer = this;
     }
 
-    void IOutcomeObserver.OnOutcome(Backend backend, in AttemptOutcome outcome)
+    /// <summary>
+    /// Records a good response that did not come through the pool's own handler, by the same rules as those that did.
+    /// </summary>
+    /// <param name="backend">The backend that gave it; of this pool.</param>
+    /// <param name="responseTime">The time to its headers.</param>
+    /// <exception cref="ArgumentException">The backend is another pool's.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The time is negative.</exception>
+    public void RecordSuccess(Backend backend, TimeSpan responseTime)
     {
-        if (outcome.Kind == OutcomeKind.Success)
-        {
-            backend.Passive.EndRun();
-        }
-        else if (outcome.IsFailure && Volatile.Read(ref _rules) is { IsEnabled: true } rules)
-        {
-            // Every so many failures it is asked anew: an ejection that was refused, because the backend was the last
-            // one, may be possible later, and a storm of failures does not queue for the pool.
-            if (backend.Passive.CountFailure() % rules.ConsecutiveFailures == 0)
+        ThrowIfForeign(backend);
+        ArgumentOutOfRangeException.ThrowIfLessThan(responseTime, TimeSpan.Zero);
+        var outcome = new AttemptOutcome(OutcomeKind.Success);
+        Answered(backend, outcome, responseTime);
+        _ = Judge(backend, outcome);
+    }
+
+    /// <summary>Records a failure that did not come through the pool's own handler, by the same rules.</summary>
+    /// <param name="backend">The backend that failed; of this pool.</param>
+    /// <returns>
+    /// Whether a rule now finds the backend wanting. It is ejected then, unless it is the last or too many are out.
+    /// </returns>
+    /// <exception cref="ArgumentException">The backend is another pool's.</exception>
+    public bool RecordFailure(Backend backend)
+    {
+        ThrowIfForeign(backend);
+        return Judge(backend, new AttemptOutcome(OutcomeKind.Failure, FailureKind.Other));
+    }
+
+    /// <summary>What traffic has shown of a backend so far, as far as the rules that are on keep count of it.</summary>
+    /// <exception cref="ArgumentException">The backend is another pool's.</exception>
+    public PassiveFigures FiguresOf(Backend backend)
+    {
+        ThrowIfForeign(backend);
+        var record = backend.Passive;
+        var (requests, failures) = record.Outcomes(_pool.Clock.Milliseconds);
+        return new PassiveFigures(
+            record.ConsecutiveFailures,
+            record.ConsecutiveSuccesses,
+            requests,
+            failures,
+            record.MeanResponseTime
+        );
+    }
+
+    /// <summary>Forgets the evidence and the earlier ejections of a backend, and ends the one under way.</summary>
+    /// <exception cref="ArgumentException">The backend is another pool's.</exception>
+    public void Reset(Backend backend)
+    {
+        ThrowIfForeign(backend);
+        _pool.Change(
+            backend,
+            0,
+            static (backend, _, _) =>
             {
-                Eject(backend, rules);
+                backend.Passive.Ejections = 0;
+                return Acquit(backend);
             }
+        );
+    }
+
+    /// <summary><see cref="Reset"/> of every backend of the pool.</summary>
+    public void ResetAll()
+    {
+        foreach (var backend in _pool.Backends)
+        {
+            Reset(backend);
         }
     }
+
+    void IOutcomeObserver.OnAnswered(Backend backend, in AttemptOutcome outcome, TimeSpan duration) =>
+        Answered(backend, outcome, duration);
+
+    void IOutcomeObserver.OnOutcome(Backend backend, in AttemptOutcome outcome) => _ = Judge(backend, outcome);
 
     /// <summary>Applies new rules; evidence and ejections stay, unless detection is switched off.</summary>
     internal void Configure(PassiveHealthOptions options)
@@ -60,46 +117,165 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
 
         foreach (var backend in _pool.Backends)
         {
-            _pool.Change(
+            _pool.Change(backend, 0, static (backend, _, _) => Acquit(backend));
+        }
+    }
+
+    /// <summary>Inside the critical section: nothing is held against the backend now.</summary>
+    private static bool Acquit(Backend backend)
+    {
+        var wasEjected = backend.PassiveVerdict == PassiveVerdict.Ejected;
+        backend.Readmit();
+        return wasEjected;
+    }
+
+    /// <summary>A response has come, or an attempt has failed without one.</summary>
+    private void Answered(Backend backend, in AttemptOutcome outcome, TimeSpan duration)
+    {
+        var rules = Volatile.Read(ref _rules);
+        if (!rules.IsEnabled || (outcome.StatusCode == 0 && outcome.Kind != OutcomeKind.Success))
+        {
+            return;
+        }
+
+        var record = backend.Passive;
+        if (outcome.Kind == OutcomeKind.Success)
+        {
+            record.CountTime(duration);
+        }
+
+        if (rules.CountsSlow)
+        {
+            var now = _pool.Clock.Milliseconds;
+            var isSlow = duration > rules.SlowResponseTime;
+            record.CountAnswer(now, isSlow, rules.Window);
+            if (isSlow && record.MayAsk(now))
+            {
+                JudgeSlow(backend, rules, now);
+            }
+        }
+    }
+
+    /// <summary>Learns from an outcome.</summary>
+    /// <returns>Whether a rule finds the backend wanting.</returns>
+    private bool Judge(Backend backend, in AttemptOutcome outcome)
+    {
+        var rules = Volatile.Read(ref _rules);
+        if (!rules.IsEnabled)
+        {
+            return false;
+        }
+
+        if (outcome.Kind == OutcomeKind.Success)
+        {
+            CountSuccess(backend, rules);
+            return false;
+        }
+
+        var isWanting = outcome.IsFailure && JudgeFailure(backend, rules);
+        if (rules.CoolingTime(outcome) is var cooling && cooling > TimeSpan.Zero)
+        {
+            Cool(backend, rules, outcome.StatusCode, cooling);
+        }
+
+        return isWanting;
+    }
+
+    private void CountSuccess(Backend backend, PassiveRules rules)
+    {
+        var record = backend.Passive;
+        record.CountSuccess();
+        if (rules.CountsOutcomes)
+        {
+            record.CountOutcome(_pool.Clock.Milliseconds, hasFailed: false, rules.Window);
+        }
+
+        if (
+            rules.ConsecutiveSuccesses > 0
+            && backend.PassiveVerdict == PassiveVerdict.Ejected
+            && record.ConsecutiveSuccesses >= rules.ConsecutiveSuccesses
+        )
+        {
+            _pool.Change(backend, 0, static (backend, _, _) => Acquit(backend));
+        }
+    }
+
+    private bool JudgeFailure(Backend backend, PassiveRules rules)
+    {
+        var record = backend.Passive;
+        var now = _pool.Clock.Milliseconds;
+        var failures = record.CountFailure();
+        if (rules.CountsOutcomes)
+        {
+            record.CountOutcome(now, hasFailed: true, rules.Window);
+        }
+
+        // Every so many failures it is asked anew: an ejection that was refused, because the backend was the last one,
+        // may be possible later, and a storm of failures does not queue for the pool.
+        if (rules.ConsecutiveFailures > 0 && failures >= rules.ConsecutiveFailures)
+        {
+            if (failures % rules.ConsecutiveFailures == 0)
+            {
+                Eject(backend, rules, new Evidence(EjectionRule.ConsecutiveFailures, failures));
+            }
+
+            return true;
+        }
+
+        return rules.FailureRate > 0 && JudgeShare(backend, rules, now);
+    }
+
+    private bool JudgeShare(Backend backend, PassiveRules rules, long now)
+    {
+        var (requests, failures) = backend.Passive.Outcomes(now);
+        if (!rules.IsTooLarge(failures, requests, rules.FailureRate))
+        {
+            return false;
+        }
+
+        if (backend.Passive.MayAsk(now))
+        {
+            Eject(backend, rules, new Evidence(EjectionRule.FailureRate, failures, requests, rules.Window));
+        }
+
+        return true;
+    }
+
+    private void JudgeSlow(Backend backend, PassiveRules rules, long now)
+    {
+        var (answers, slow) = backend.Passive.Answers(now);
+        if (rules.IsTooLarge(slow, answers, rules.SlowResponseRate))
+        {
+            Eject(
                 backend,
-                0,
-                static (backend, _, _) =>
-                {
-                    backend.Passive.EndRun();
-                    var wasEjected = backend.PassiveVerdict == PassiveVerdict.Ejected;
-                    backend.Readmit();
-                    return wasEjected;
-                }
+                rules,
+                new Evidence(EjectionRule.SlowResponses, slow, answers, rules.Window, rules.SlowResponseTime)
             );
         }
     }
 
-    private void Eject(Backend backend, PassiveRules rules)
+    private void Cool(Backend backend, PassiveRules rules, int status, TimeSpan time)
     {
-        var isEjected = _pool.Change(
-            backend,
-            rules,
-            static (backend, now, rules) =>
-            {
-                if (backend.PassiveVerdict == PassiveVerdict.Ejected || !MayEject(backend, now))
-                {
-                    return false;
-                }
+        var now = _pool.Clock.Milliseconds;
+        var isOut =
+            backend.PassiveVerdict == PassiveVerdict.Ejected
+            && now + time.TotalMilliseconds - backend.EjectedUntil < PassiveDefaults.LeastProlongation;
+        if (!isOut && backend.Passive.MayAsk(now))
+        {
+            Eject(backend, rules, new Evidence(EjectionRule.Cooling, status, Time: time));
+        }
+    }
 
-                var record = backend.Passive;
-                var failures = record.ConsecutiveFailures;
-                record.EndRun();
-                record.Ejections = rules.Unforgiven(record.Ejections, now - backend.EjectedUntil);
-                var length = rules.EjectionMilliseconds(record.Ejections, backend.Pool.Random.NextDouble());
-                record.Ejections++;
-                backend.Eject(
-                    now + length,
-                    $"{failures} consecutive failures, the last: {backend.DescribeLastFailure()}; ejected for {length} ms"
-                );
-                return true;
-            }
-        );
-        if (isEjected && Instruments.Ejections.Enabled)
+    private void Eject(Backend backend, PassiveRules rules, in Evidence evidence)
+    {
+        if (backend.PassiveVerdict == PassiveVerdict.Ejected && evidence.Rule != EjectionRule.Cooling)
+        {
+            return;
+        }
+
+        var ejection = new Ejection(rules, evidence);
+        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.Carry(backend, now));
+        if (ejection.Result == EjectionResult.Ejected && Instruments.Ejections.Enabled)
         {
             Instruments.Ejections.Add(
                 1,
@@ -109,30 +285,15 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
     }
 
-    /// <summary>Law 6, inside the pool's critical section: somebody is left, and not too many are out.</summary>
-    private static bool MayEject(Backend candidate, long now)
+    private void ThrowIfForeign(Backend backend)
     {
-        var enabled = 0;
-        var ejected = 0;
-        var isAnotherLeft = false;
-        foreach (var backend in candidate.Pool.Snapshot.BackendSpan)
+        ArgumentNullException.ThrowIfNull(backend);
+        if (backend.Pool != _pool)
         {
-            if (backend.Administration != AdministrativeState.Enabled || backend.Definition.Weight == 0)
-            {
-                continue;
-            }
-
-            enabled++;
-            if (backend.PassiveVerdict == PassiveVerdict.Ejected)
-            {
-                ejected++;
-            }
-            else if (backend != candidate && !backend.IsHealthObjecting && backend.IsAdmissible(now))
-            {
-                isAnotherLeft = true;
-            }
+            throw new ArgumentException(
+                $"The backend '{backend.Name}' belongs to the pool '{backend.Pool.Name}', not to '{_pool.Name}'.",
+                nameof(backend)
+            );
         }
-
-        return isAnotherLeft && ejected + 1 <= Math.Max(1, enabled / 2);
     }
 }
