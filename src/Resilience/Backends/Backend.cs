@@ -190,8 +190,15 @@ public sealed class Backend : ICircuitOwner
     }
 
     /// <summary>An attempt has got its response headers, has failed, or is not waited for any longer.</summary>
-    internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration) =>
+    internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration, bool isWaitCounted)
+    {
+        if (isWaitCounted)
+        {
+            Passive.EndWait();
+        }
+
         _pool.Observer?.OnAnswered(this, outcome, duration);
+    }
 
     internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
     {

@@ -14,6 +14,7 @@ internal sealed class BackendLease
     private const int Returned = 2;
 
     private readonly CircuitPermit _permit;
+    private readonly bool _isWaitCounted;
     private int _state;
     private bool _isAnswered;
 
@@ -22,6 +23,7 @@ internal sealed class BackendLease
         Backend = backend;
         _permit = permit;
         Previous = previous;
+        _isWaitCounted = backend.Pool.Observer?.OnStarted(backend) ?? false;
     }
 
     public Backend Backend { get; }
@@ -51,7 +53,7 @@ internal sealed class BackendLease
         if (!_isAnswered)
         {
             _isAnswered = true;
-            Backend.OnAnswered(outcome, TimeSpan.FromTicks(Math.Max(0, EndedAt - StartedAt)));
+            Backend.OnAnswered(outcome, TimeSpan.FromTicks(Math.Max(0, EndedAt - StartedAt)), _isWaitCounted);
         }
     }
 

@@ -5,6 +5,10 @@ namespace Resilience.Backends;
 /// </summary>
 internal interface IOutcomeObserver
 {
+    /// <summary>An attempt begins to wait for response headers.</summary>
+    /// <returns>Whether the wait is counted, so that its end must be too.</returns>
+    bool OnStarted(Backend backend) => false;
+
     /// <summary>What the attempt showed: known at the end of the response's body, or as soon as it has failed.</summary>
     void OnOutcome(Backend backend, in AttemptOutcome outcome);
 

@@ -24,6 +24,17 @@ internal sealed class PassiveRecord
     private SlidingWindow? _outcomes;
     private SlidingWindow? _answers;
     private long _askAgainAt = long.MinValue;
+    private long _wouldBeOutUntil = long.MinValue;
+
+    /* Waits for response headers, begun and ended; both wrap round, their difference does not mind. */
+    private uint _started;
+    private uint _ended;
+    private long _answeredAt = long.MinValue;
+    private long _succeededAt = long.MinValue;
+
+    /* At the last forgetting: how many waited, and how many waits had ended by then in the lower half. */
+    private ulong _forgotten;
+    private uint[]? _startedBy;
 
     /// <summary>Failures in a row.</summary>
     public int ConsecutiveFailures => Math.Max(0, -Volatile.Read(ref _run));
@@ -36,6 +47,86 @@ internal sealed class PassiveRecord
 
     /// <summary>Ejections that no good stretch has forgiven yet; changed inside the pool's critical section.</summary>
     public int Ejections { get; set; }
+
+    /// <summary>In a dry run: until when it would be ejected. Changed inside the pool's critical section.</summary>
+    public long WouldBeOutUntil
+    {
+        get => Volatile.Read(ref _wouldBeOutUntil);
+        set => Volatile.Write(ref _wouldBeOutUntil, value);
+    }
+
+    /// <summary>Waits for response headers that were ever begun.</summary>
+    public uint Started => Volatile.Read(ref _started);
+
+    /// <summary>Attempts that wait for response headers, as far as they are counted.</summary>
+    public int Waiting
+    {
+        get
+        {
+            // Ends are read first: what begins and ends in between must not make it negative.
+            var ended = Volatile.Read(ref _ended);
+            return (int)(Started - ended);
+        }
+    }
+
+    /// <summary>When it last answered anything, in the clock's milliseconds.</summary>
+    public long AnsweredAt => Volatile.Read(ref _answeredAt);
+
+    /// <summary>When it last answered well.</summary>
+    public long SucceededAt => Volatile.Read(ref _succeededAt);
+
+    public void BeginWait() => Interlocked.Increment(ref _started);
+
+    public void EndWait() => Interlocked.Increment(ref _ended);
+
+    /// <summary>A response has come; written once a millisecond at most.</summary>
+    public void NoteAnswer(long now, bool isGood)
+    {
+        if (Volatile.Read(ref _answeredAt) != now)
+        {
+            Volatile.Write(ref _answeredAt, now);
+        }
+
+        if (isGood && Volatile.Read(ref _succeededAt) != now)
+        {
+            Volatile.Write(ref _succeededAt, now);
+        }
+    }
+
+    /// <summary>Remembers at a tick of the watch, its only caller, how many waits have begun.</summary>
+    public void NoteStarted(int tick, int ticks)
+    {
+        if (_startedBy is null)
+        {
+            if (Waiting == 0)
+            {
+                return;
+            }
+
+            // Of the ticks before this one nothing is known, so nothing waits since then.
+            _startedBy = new uint[ticks];
+            Array.Fill(_startedBy, Volatile.Read(ref _ended));
+        }
+
+        _startedBy[tick] = Started;
+    }
+
+    /// <summary>
+    /// How many have waited since a tick of the watch, its only caller, at least; without those that waited already when
+    /// all was forgotten.
+    /// </summary>
+    public int WaitingSince(int tick)
+    {
+        if (_startedBy is null)
+        {
+            return 0;
+        }
+
+        var ended = Volatile.Read(ref _ended);
+        var forgotten = Volatile.Read(ref _forgotten);
+        var stillOld = Math.Max(0, (int)((uint)(forgotten >> 32) - (ended - (uint)forgotten)));
+        return (int)(_startedBy[tick] - ended) - stillOld;
+    }
 
     /// <summary>A failure more in the run.</summary>
     /// <returns>How many it has now.</returns>
@@ -97,7 +188,7 @@ internal sealed class PassiveRecord
     public void AskAgainAt(long at) => Volatile.Write(ref _askAgainAt, at);
 
     /// <summary>
-    /// Forgets runs, windows and times. When an ejection begins and when it ends: what was in flight when it began is old
+    /// Forgets runs, windows, times and who waits. When an ejection begins and when it ends: what was in flight when it began is old
     /// evidence, and must not eject the backend again at once.
     /// </summary>
     public void Forget()
@@ -107,6 +198,8 @@ internal sealed class PassiveRecord
         Volatile.Write(ref _outcomes, null);
         Volatile.Write(ref _answers, null);
         Volatile.Write(ref _askAgainAt, long.MinValue);
+        var ended = Volatile.Read(ref _ended);
+        Volatile.Write(ref _forgotten, ((ulong)(Started - ended) << 32) | ended);
     }
 
     /// <summary>The window in the field, if it has the length that the rules ask for; else a new one in its place.</summary>

@@ -154,6 +154,8 @@ public sealed class ConfigurationErrorTests
             { "PassiveHealth:FailureRate", "50", "is 50, must be from 0 to 1." },
             { "PassiveHealth:MinimumRequests", "0", "is 0, must be from 1 to 100000." },
             { "PassiveHealth:SlowResponseRate", "0", "is 0, must be from 0.01 to 1." },
+            { "PassiveHealth:RelativeFailureGap", "30", "is 30, must be from 0 to 1." },
+            { "PassiveHealth:RelativeTimeFactor", "0.5", "is 0.5, must be above 1, or 0 for none." },
             { "PassiveHealth:Jitter", "-0.1", "is -0.1, must be from 0 to 1." },
             { "CircuitBreaker:ConsecutiveFailures", "0", "is 0, must be from 1 to 4095." },
             { "CircuitBreaker:Jitter", "NaN", "is NaN, must be from 0 to 1." },

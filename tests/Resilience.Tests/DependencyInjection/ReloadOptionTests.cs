@@ -82,6 +82,16 @@ public sealed class ReloadOptionTests
         ["PassiveHealth:Window"] = new("00:00:30", scene => Passive(scene).Window, Seconds(60), Seconds(30)),
         ["PassiveHealth:SlowResponseTime"] = new("00:00:02", scene => Passive(scene).CountsSlow, false, true),
         ["PassiveHealth:SlowResponseRate"] = new("0.8", scene => Passive(scene).SlowResponseRate, 0.5, 0.8),
+        ["PassiveHealth:Silence"] = new("false", scene => Passive(scene).FindsSilence, true, false),
+        ["PassiveHealth:RelativeFailureGap"] = new("0.3", scene => Passive(scene).RelativeFailureGap, 0.0, 0.3),
+        ["PassiveHealth:RelativeTimeFactor"] = new("3", scene => Passive(scene).RelativeTimeFactor, 0.0, 3.0),
+        ["PassiveHealth:RelativeTimeGap"] = new(
+            "00:00:01",
+            scene => Passive(scene).RelativeTimeGap,
+            Millis(250),
+            Seconds(1)
+        ),
+        ["PassiveHealth:DryRun"] = new("true", scene => FailuresToEject(scene), 5, null),
         ["PassiveHealth:MaxCoolingTime"] = new("00:00:09", scene => Cooling(scene), Seconds(30), Seconds(9)),
         ["PassiveHealth:EjectionTime"] = new("00:00:20", scene => Ejection(scene, 0, 0), 5_000L, 20_000L),
         ["PassiveHealth:MaxEjectionTime"] = new("00:00:08", scene => Ejection(scene, 9, 0), 300_000L, 8_000L),

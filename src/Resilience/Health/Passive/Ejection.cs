@@ -15,9 +15,9 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
     /// <returns>Whether the backend's verdict has changed.</returns>
     public bool Carry(Backend backend, long now)
     {
-        if (backend.PassiveVerdict == PassiveVerdict.Ejected)
+        if (IsOut(backend, now))
         {
-            return Rule == EjectionRule.Cooling && Prolong(backend, now);
+            return !rules.IsDryRun && Rule == EjectionRule.Cooling && Prolong(backend, now);
         }
 
         if (!MayEject(backend, now))
@@ -30,10 +30,32 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
         var reason = evidence.Describe(backend);
         backend.Passive.Forget();
         var length = Length(backend, now);
-        Result = EjectionResult.Ejected;
+        Result = rules.IsDryRun ? EjectionResult.DryRun : EjectionResult.Ejected;
+        backend.Pool.Announce(
+            (pool, time) =>
+                new BackendEjected(
+                    pool.Name,
+                    time,
+                    backend,
+                    Rule,
+                    reason,
+                    TimeSpan.FromMilliseconds(length),
+                    IsEnforced: !rules.IsDryRun
+                )
+        );
+        if (rules.IsDryRun)
+        {
+            backend.Passive.WouldBeOutUntil = now + length;
+            return false;
+        }
+
         backend.Eject(now + length, $"{reason}; ejected for {length} ms");
         return true;
     }
+
+    /// <summary>Whether a backend is ejected, or would be if this were no dry run.</summary>
+    public static bool IsOut(Backend backend, long now) =>
+        backend.PassiveVerdict == PassiveVerdict.Ejected || backend.Passive.WouldBeOutUntil > now;
 
     /// <summary>A backend that is out and asks for longer gets it; the ejection is not another one.</summary>
     private bool Prolong(Backend backend, long now)
@@ -57,7 +79,8 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
         }
 
         var record = backend.Passive;
-        record.Ejections = rules.Unforgiven(record.Ejections, now - backend.EjectedUntil);
+        var goodSince = Math.Max(backend.EjectedUntil, record.WouldBeOutUntil);
+        record.Ejections = rules.Unforgiven(record.Ejections, now - goodSince);
         var length = rules.EjectionMilliseconds(record.Ejections, backend.Pool.Random.NextDouble());
         record.Ejections++;
         return length;
@@ -77,7 +100,7 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
             }
 
             enabled++;
-            if (backend.PassiveVerdict == PassiveVerdict.Ejected)
+            if (IsOut(backend, now))
             {
                 ejected++;
             }

@@ -9,6 +9,9 @@ internal enum EjectionResult
     /// <summary>It takes no traffic for a while.</summary>
     Ejected,
 
+    /// <summary>It would have been ejected, but this is a dry run.</summary>
+    DryRun,
+
     /// <summary>It stays, since it is the last or too many others are out (law 6).</summary>
     Refused,
 }

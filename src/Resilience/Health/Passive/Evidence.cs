@@ -9,14 +9,16 @@ namespace Resilience.Health.Passive;
 /// <param name="Bad">How many failures, slow responses or waiting requests there are.</param>
 /// <param name="All">Of how many.</param>
 /// <param name="Time">The rule's time: the window, the time waited, or for how long the backend asked.</param>
-/// <param name="Limit">What <paramref name="Time"/> or the share is held against.</param>
+/// <param name="Limit">What the times are held against.</param>
+/// <param name="Usual">What the share is held against.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct Evidence(
     EjectionRule Rule,
     long Bad = 0,
     long All = 0,
     TimeSpan Time = default,
-    TimeSpan Limit = default
+    TimeSpan Limit = default,
+    double Usual = 0
 )
 {
     /// <summary>In words, for the backend's state: <c>5 consecutive failures, the last: connect timeout</c>.</summary>
@@ -31,6 +33,13 @@ internal readonly record struct Evidence(
             ),
             EjectionRule.SlowResponses => Text(
                 $"{Bad} of {All} responses took longer than {Seconds(Limit)} within {Seconds(Time)}"
+            ),
+            EjectionRule.Silence => Text($"silent: {Bad} requests waiting for {Seconds(Time)}"),
+            EjectionRule.RelativeFailures => Text(
+                $"{Bad} of {All} requests failed, where {Usual:0.##%} is usual in the pool, the last: {backend.DescribeLastFailure()}"
+            ),
+            EjectionRule.RelativeTime => Text(
+                $"answers in {Seconds(Time)} on average, where {Seconds(Limit)} is usual in the pool"
             ),
             _ => Text($"status {Bad} asked to be left alone for {Seconds(Time)}"),
         };

@@ -11,6 +11,7 @@ namespace Resilience.Health.Passive;
 public sealed class PassiveHealthChecker : IOutcomeObserver
 {
     private readonly BackendPool _pool;
+    private readonly PassiveWatch _watch;
     private PassiveRules _rules;
 
     /// <summary>Creates the checker and attaches it to the pool, whose attempts it learns from until the pool ends.</summary>
@@ -28,8 +29,11 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
             throw new InvalidOperationException($"The pool '{pool.Name}' has a passive health checker already.");
         }
 
+        _watch = new PassiveWatch(this, pool);
         pool.Observer = this;
     }
+
+    internal PassiveRules Rules => Volatile.Read(ref _rules);
 
     /// <summary>
     /// Records a good response that did not come through the pool's own handler, by the same rules as those that did.
@@ -43,6 +47,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         ThrowIfForeign(backend);
         ArgumentOutOfRangeException.ThrowIfLessThan(responseTime, TimeSpan.Zero);
         var outcome = new AttemptOutcome(OutcomeKind.Success);
+        WakeWatch();
         Answered(backend, outcome, responseTime);
         _ = Judge(backend, outcome);
     }
@@ -56,6 +61,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
     public bool RecordFailure(Backend backend)
     {
         ThrowIfForeign(backend);
+        WakeWatch();
         return Judge(backend, new AttemptOutcome(OutcomeKind.Failure, FailureKind.Other));
     }
 
@@ -100,6 +106,18 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
     }
 
+    bool IOutcomeObserver.OnStarted(Backend backend)
+    {
+        if (!Rules.IsWatching)
+        {
+            return false;
+        }
+
+        backend.Passive.BeginWait();
+        _watch.Wake();
+        return true;
+    }
+
     void IOutcomeObserver.OnAnswered(Backend backend, in AttemptOutcome outcome, TimeSpan duration) =>
         Answered(backend, outcome, duration);
 
@@ -110,15 +128,41 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
     {
         var rules = new PassiveRules(options);
         Volatile.Write(ref _rules, rules);
-        if (rules.IsEnabled)
+        foreach (var backend in _pool.Backends)
+        {
+            _pool.Change(backend, rules, static (backend, _, rules) => Follow(backend, rules));
+        }
+    }
+
+    /// <summary>
+    /// Ejects a backend if law 6 allows it; or only says so, in a dry run. For what the rules have found out on the request
+    /// path, and for what the watch has.
+    /// </summary>
+    internal void Eject(Backend backend, PassiveRules rules, in Evidence evidence)
+    {
+        if (evidence.Rule != EjectionRule.Cooling && Ejection.IsOut(backend, _pool.Clock.Milliseconds))
         {
             return;
         }
 
-        foreach (var backend in _pool.Backends)
+        var ejection = new Ejection(rules, evidence);
+        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.Carry(backend, now));
+        RecordDetection(backend, ejection);
+    }
+
+    private static bool Follow(Backend backend, PassiveRules rules)
+    {
+        if (!rules.IsDryRun || !rules.IsEnabled)
         {
-            _pool.Change(backend, 0, static (backend, _, _) => Acquit(backend));
+            backend.Passive.WouldBeOutUntil = long.MinValue;
         }
+
+        if (!rules.IsEnabled)
+        {
+            return Acquit(backend);
+        }
+
+        return rules.IsDryRun && backend.PassiveVerdict == PassiveVerdict.Ejected && Acquit(backend);
     }
 
     /// <summary>Inside the critical section: nothing is held against the backend now.</summary>
@@ -132,13 +176,15 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
     /// <summary>A response has come, or an attempt has failed without one.</summary>
     private void Answered(Backend backend, in AttemptOutcome outcome, TimeSpan duration)
     {
-        var rules = Volatile.Read(ref _rules);
+        var rules = Rules;
         if (!rules.IsEnabled || (outcome.StatusCode == 0 && outcome.Kind != OutcomeKind.Success))
         {
             return;
         }
 
         var record = backend.Passive;
+        var now = _pool.Clock.Milliseconds;
+        record.NoteAnswer(now, isGood: outcome.Kind == OutcomeKind.Success);
         if (outcome.Kind == OutcomeKind.Success)
         {
             record.CountTime(duration);
@@ -146,7 +192,6 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
 
         if (rules.CountsSlow)
         {
-            var now = _pool.Clock.Milliseconds;
             var isSlow = duration > rules.SlowResponseTime;
             record.CountAnswer(now, isSlow, rules.Window);
             if (isSlow && record.MayAsk(now))
@@ -160,7 +205,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
     /// <returns>Whether a rule finds the backend wanting.</returns>
     private bool Judge(Backend backend, in AttemptOutcome outcome)
     {
-        var rules = Volatile.Read(ref _rules);
+        var rules = Rules;
         if (!rules.IsEnabled)
         {
             return false;
@@ -266,15 +311,13 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
     }
 
-    private void Eject(Backend backend, PassiveRules rules, in Evidence evidence)
+    private void RecordDetection(Backend backend, Ejection ejection)
     {
-        if (backend.PassiveVerdict == PassiveVerdict.Ejected && evidence.Rule != EjectionRule.Cooling)
+        if (ejection.Result == EjectionResult.None)
         {
             return;
         }
 
-        var ejection = new Ejection(rules, evidence);
-        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.Carry(backend, now));
         if (ejection.Result == EjectionResult.Ejected && Instruments.Ejections.Enabled)
         {
             Instruments.Ejections.Add(
@@ -282,6 +325,26 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
                 new(TelemetryNames.PoolTag, _pool.Name),
                 new(TelemetryNames.BackendTag, backend.Name)
             );
+        }
+
+        if (Instruments.Detections.Enabled)
+        {
+            Instruments.Detections.Add(
+                1,
+                new(TelemetryNames.PoolTag, _pool.Name),
+                new(TelemetryNames.BackendTag, backend.Name),
+                new(TelemetryNames.RuleTag, ejection.Rule.ToString()),
+                new(TelemetryNames.ResultTag, ejection.Result.ToString())
+            );
+        }
+    }
+
+    /// <summary>Traffic that comes by hand begins no wait, and is looked at all the same.</summary>
+    private void WakeWatch()
+    {
+        if (Rules.IsWatching)
+        {
+            _watch.Wake();
         }
     }
 

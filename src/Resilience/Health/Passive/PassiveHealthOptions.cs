@@ -1,3 +1,4 @@
+using System.Globalization;
 using Resilience.Backends;
 using Resilience.Primitives;
 
@@ -54,6 +55,40 @@ public sealed class PassiveHealthOptions
     public double SlowResponseRate { get; set; } = PassiveDefaults.SlowResponseRate;
 
     /// <summary>
+    /// Whether a backend is ejected that has stopped answering: at least five requests have waited on it longer than
+    /// 2 seconds and than four times the pool's usual time, it has answered nothing in that time, and another has.
+    /// </summary>
+    /// <value>The default is <see langword="true"/>.</value>
+    public bool Silence { get; set; } = true;
+
+    /// <summary>
+    /// By how much a backend's share of failures within <see cref="Window"/> must exceed the median of its pool's to eject
+    /// it; judged once a second where at least three backends have <see cref="MinimumRequests"/>. Range: above 0 to 1; 0
+    /// switches the rule off.
+    /// </summary>
+    /// <value>The default is 0.</value>
+    public double RelativeFailureGap { get; set; } = PassiveDefaults.RelativeFailureGap;
+
+    /// <summary>
+    /// How many times as long as the median of its pool's a backend's mean response time must be to eject it, and longer
+    /// by <see cref="RelativeTimeGap"/> too; judged as <see cref="RelativeFailureGap"/>. Range: above 1 to 100; 0 switches
+    /// the rule off.
+    /// </summary>
+    /// <value>The default is 0.</value>
+    public double RelativeTimeFactor { get; set; } = PassiveDefaults.RelativeTimeFactor;
+
+    /// <summary>By how much it must be longer at least, so that 3 ms against 1 is nothing. Range: 1 ms to 12 hours.</summary>
+    /// <value>The default is 250 milliseconds.</value>
+    public TimeSpan RelativeTimeGap { get; set; } = PassiveDefaults.RelativeTimeGap;
+
+    /// <summary>
+    /// Whether backends that would be ejected are only reported, by events, metrics and a log line, and go on taking
+    /// traffic.
+    /// </summary>
+    /// <value>The default is <see langword="false"/>.</value>
+    public bool DryRun { get; set; }
+
+    /// <summary>
     /// How long the first ejection lasts; doubles with every further one that no good stretch of that length forgives.
     /// Range: 10 ms to <see cref="MaxEjectionTime"/>.
     /// </summary>
@@ -84,6 +119,18 @@ public sealed class PassiveHealthOptions
             (nameof(Window), Ranges.Problem(Window, Ranges.Tenth, Ranges.Hour)),
             (nameof(SlowResponseTime), Ranges.Problem(SlowResponseTime, TimeSpan.Zero, Ranges.HalfDay)),
             (nameof(SlowResponseRate), Ranges.Problem(SlowResponseRate, 0.01, 1)),
+            (nameof(RelativeFailureGap), Ranges.Problem(RelativeFailureGap, 0, 1)),
+            (nameof(RelativeTimeFactor), Ranges.Problem(RelativeTimeFactor, 0, 100)),
+            (
+                nameof(RelativeTimeFactor),
+                RelativeTimeFactor is > 0 and <= 1
+                    ? string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"is {RelativeTimeFactor}, must be above 1, or 0 for none"
+                    )
+                    : null
+            ),
+            (nameof(RelativeTimeGap), Ranges.Problem(RelativeTimeGap, TimeSpan.FromMilliseconds(1), Ranges.HalfDay)),
             (nameof(EjectionTime), Ranges.Problem(EjectionTime, TimeSpan.FromMilliseconds(10), Ranges.HalfDay)),
             (nameof(MaxEjectionTime), Ranges.Problem(MaxEjectionTime, TimeSpan.FromMilliseconds(10), Ranges.HalfDay)),
             (nameof(MaxEjectionTime), Ranges.NotShorter(MaxEjectionTime, EjectionTime, nameof(EjectionTime))),

@@ -22,6 +22,11 @@ internal sealed class PassiveRules
         Window = options.Window;
         SlowResponseTime = options.SlowResponseTime;
         SlowResponseRate = options.SlowResponseRate;
+        FindsSilence = options.Silence;
+        RelativeFailureGap = options.RelativeFailureGap;
+        RelativeTimeFactor = options.RelativeTimeFactor;
+        RelativeTimeGap = options.RelativeTimeGap;
+        IsDryRun = options.DryRun;
         _ejectionTime = options.EjectionTime;
         _maxEjectionTime = options.MaxEjectionTime;
         _maxCoolingTime = options.MaxCoolingTime;
@@ -44,8 +49,24 @@ internal sealed class PassiveRules
 
     public double SlowResponseRate { get; }
 
-    /// <summary>Whether outcomes are counted over the window: some rule looks at their share.</summary>
-    public bool CountsOutcomes => FailureRate > 0;
+    public bool FindsSilence { get; }
+
+    public double RelativeFailureGap { get; }
+
+    public double RelativeTimeFactor { get; }
+
+    public TimeSpan RelativeTimeGap { get; }
+
+    public bool IsDryRun { get; }
+
+    /// <summary>Whether backends are compared with one another.</summary>
+    public bool IsComparing => RelativeFailureGap > 0 || RelativeTimeFactor > 0;
+
+    /// <summary>Whether there is a rule for which somebody must look from time to time.</summary>
+    public bool IsWatching => IsEnabled && (FindsSilence || IsComparing);
+
+    /// <summary>Whether outcomes are counted over the window: some rule looks at their share or number.</summary>
+    public bool CountsOutcomes => FailureRate > 0 || IsComparing;
 
     /// <summary>Whether response times are counted over the window.</summary>
     public bool CountsSlow => SlowResponseTime > TimeSpan.Zero;

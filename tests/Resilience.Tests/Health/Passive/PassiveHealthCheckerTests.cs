@@ -465,6 +465,10 @@ public sealed class PassiveHealthCheckerTests
         options.MinimumRequests.Should().Be(10);
         options.Window.Should().Be(TimeSpan.FromMinutes(1));
         options.SlowResponseTime.Should().Be(TimeSpan.Zero, "slow responses are no evidence unless asked for");
+        options.Silence.Should().BeTrue();
+        options.RelativeFailureGap.Should().Be(0);
+        options.RelativeTimeFactor.Should().Be(0);
+        options.DryRun.Should().BeFalse();
         options.MaxCoolingTime.Should().Be(TimeSpan.FromSeconds(30));
         options.EjectionTime.Should().Be(TimeSpan.FromSeconds(5));
         options.MaxEjectionTime.Should().Be(TimeSpan.FromSeconds(300));
