@@ -128,6 +128,9 @@ internal static partial class LogMessages
         TimeSpan attemptTimeout
     );
 
+    [LoggerMessage(304, LogLevel.Error, "Pool {Pool}: a listener to metrics or activities threw; the request goes on")]
+    public static partial void ListenerFailed(ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(401, LogLevel.Information, "Pool {Pool}: new configuration applied")]
     public static partial void ConfigurationApplied(ILogger logger, string pool);
 

@@ -57,11 +57,15 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
     public static bool IsOut(Backend backend, long now) =>
         backend.PassiveVerdict == PassiveVerdict.Ejected || backend.Passive.WouldBeOutUntil > now;
 
+    /// <summary>Whether a moment is so much later than the end of the ejection that it is worth a change.</summary>
+    public static bool IsProlonged(Backend backend, long until) =>
+        until - backend.EjectedUntil >= PassiveDefaults.LeastProlongation;
+
     /// <summary>A backend that is out and asks for longer gets it; the ejection is not another one.</summary>
     private bool Prolong(Backend backend, long now)
     {
         var until = now + (long)evidence.Time.TotalMilliseconds;
-        if (until - backend.EjectedUntil < PassiveDefaults.LeastProlongation)
+        if (!IsProlonged(backend, until))
         {
             return false;
         }

@@ -183,13 +183,18 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
 
         var record = backend.Passive;
-        var now = _pool.Clock.Milliseconds;
-        record.NoteAnswer(now, isGood: outcome.Kind == OutcomeKind.Success);
         if (outcome.Kind == OutcomeKind.Success)
         {
             record.CountTime(duration);
         }
 
+        if (!rules.FindsSilence && !rules.CountsSlow)
+        {
+            return;
+        }
+
+        var now = _pool.Clock.Milliseconds;
+        record.NoteAnswer(now, isGood: outcome.Kind == OutcomeKind.Success);
         if (rules.CountsSlow)
         {
             var isSlow = duration > rules.SlowResponseTime;
@@ -302,10 +307,10 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
     private void Cool(Backend backend, PassiveRules rules, int status, TimeSpan time)
     {
         var now = _pool.Clock.Milliseconds;
-        var isOut =
-            backend.PassiveVerdict == PassiveVerdict.Ejected
-            && now + time.TotalMilliseconds - backend.EjectedUntil < PassiveDefaults.LeastProlongation;
-        if (!isOut && backend.Passive.MayAsk(now))
+        var asksForNothingNew =
+            Ejection.IsOut(backend, now)
+            && (rules.IsDryRun || !Ejection.IsProlonged(backend, now + (long)time.TotalMilliseconds));
+        if (!asksForNothingNew && backend.Passive.MayAsk(now))
         {
             Eject(backend, rules, new Evidence(EjectionRule.Cooling, status, Time: time));
         }
@@ -318,25 +323,33 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
             return;
         }
 
-        if (ejection.Result == EjectionResult.Ejected && Instruments.Ejections.Enabled)
+        if (Instruments.Ejections.Enabled || Instruments.Detections.Enabled)
         {
-            Instruments.Ejections.Add(
-                1,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name)
+            Listeners.Tell(
+                _pool.Logger,
+                _pool.Name,
+                (Backend: backend, Ejection: ejection),
+                static found => Record(found.Backend, found.Ejection)
             );
+        }
+    }
+
+    private static void Record(Backend backend, Ejection ejection)
+    {
+        var pool = new KeyValuePair<string, object?>(TelemetryNames.PoolTag, backend.Pool.Name);
+        var name = new KeyValuePair<string, object?>(TelemetryNames.BackendTag, backend.Name);
+        if (ejection.Result == EjectionResult.Ejected)
+        {
+            Instruments.Ejections.Add(1, pool, name);
         }
 
-        if (Instruments.Detections.Enabled)
-        {
-            Instruments.Detections.Add(
-                1,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.RuleTag, ejection.Rule.ToString()),
-                new(TelemetryNames.ResultTag, ejection.Result.ToString())
-            );
-        }
+        Instruments.Detections.Add(
+            1,
+            pool,
+            name,
+            new(TelemetryNames.RuleTag, ejection.Rule.ToString()),
+            new(TelemetryNames.ResultTag, ejection.Result.ToString())
+        );
     }
 
     /// <summary>Traffic that comes by hand begins no wait, and is looked at all the same.</summary>

@@ -70,6 +70,32 @@ public sealed class DryRunTests
     }
 
     [Fact]
+    public async Task Cooling_InADryRun_IsToldOnce()
+    {
+        var judged = Judge("a", "b");
+        var events = new EventRecord(judged.Pool);
+
+        for (var i = 0; i < 20; i++)
+        {
+            judged["a"]
+                .Lease()
+                .End(
+                    new AttemptOutcome(
+                        OutcomeKind.Neutral,
+                        FailureKind.Status,
+                        429,
+                        RetryAfter: TimeSpan.FromSeconds(10)
+                    )
+                );
+            judged.Advance(0.1);
+        }
+
+        var told = (await events.EndAsync()).Should().ContainSingle().Which.Should().BeOfType<BackendEjected>().Subject;
+        told.Rule.Should().Be(EjectionRule.Cooling);
+        told.Duration.Should().Be(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
     public void DryRun_SwitchedOn_EndsEjections()
     {
         using var judged = new JudgedPool(new PassiveHealthOptions(), "a", "b");
@@ -135,27 +161,13 @@ public sealed class DryRunTests
     {
         var name = $"detections-{isDryRun}";
         var seen = new List<string>();
-        using var listener = new MeterListener();
-        listener.InstrumentPublished = (instrument, self) =>
-        {
-            if (instrument.Meter.Name == TelemetryNames.Meter && instrument.Name == TelemetryNames.Detections)
-            {
-                self.EnableMeasurementEvents(instrument);
-            }
-        };
-        listener.SetMeasurementEventCallback<long>(
-            (_, _, tags, _) =>
-            {
-                var values = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value!.ToString());
-                if (values[TelemetryNames.PoolTag] == name)
-                {
-                    seen.Add(
-                        $"{values[TelemetryNames.BackendTag]} {values[TelemetryNames.RuleTag]} {values[TelemetryNames.ResultTag]}"
-                    );
-                }
-            }
+        using var listener = Listen(
+            tags =>
+                seen.Add(
+                    $"{tags[TelemetryNames.BackendTag]} {tags[TelemetryNames.RuleTag]} {tags[TelemetryNames.ResultTag]}"
+                ),
+            name
         );
-        listener.Start();
         using var pool = new BackendPool(
             name,
             [Pools.Definition("a"), Pools.Definition("b")],
@@ -168,6 +180,55 @@ public sealed class DryRunTests
         pool.Find("b")!.Fail(5);
 
         seen.Should().Equal(expected);
+    }
+
+    /// <summary>Listeners are user code on the request path: what they throw costs no lease and no ejection.</summary>
+    [Fact]
+    public async Task Detections_ListenerThrows_IsLoggedAndSurvived()
+    {
+        const string Name = "detections-thrown";
+        var loggers = new CollectingLoggerFactory();
+        using var listener = Listen(_ => throw new InvalidOperationException("the listener's"), Name);
+        using var pool = new BackendPool(
+            Name,
+            [Pools.Definition("a"), Pools.Definition("b")],
+            new RoundRobinSelector(),
+            timeProvider: new FakeTime(),
+            loggerFactory: loggers
+        );
+        _ = new PassiveHealthChecker(pool);
+
+        pool.Find("a")!.Fail(5);
+
+        pool.Find("a")!.PassiveVerdict.Should().Be(PassiveVerdict.Ejected);
+        pool.Find("a")!.InFlight.Should().Be(0);
+        (await loggers.WaitForAsync(entry => entry.EventId.Id == 304)).Exception!.Message.Should().Be("the listener's");
+    }
+
+    private static MeterListener Listen(Action<Dictionary<string, string?>> onDetection, string pool)
+    {
+        var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Meter.Name == TelemetryNames.Meter && instrument.Name == TelemetryNames.Detections)
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>(
+            (_, _, tags, _) =>
+            {
+                var values = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value?.ToString());
+                if (values[TelemetryNames.PoolTag] == pool)
+                {
+                    onDetection(values);
+                }
+            }
+        );
+        listener.Start();
+        return listener;
     }
 
     private static JudgedPool Judge(params string[] names) => new(new PassiveHealthOptions { DryRun = true }, names);
