@@ -58,7 +58,7 @@ internal static class Instruments
     public static readonly Counter<long> Detections = Meter.CreateCounter<long>(
         TelemetryNames.Detections,
         "{detection}",
-        "Backends that passive detection found wanting, by rule and by what came of it: Ejected, DryRun, Refused."
+        "Backends that passive detection found wanting, by rule and by what came of it: ejected, dry_run, refused."
     );
 
     public static readonly Counter<long> CircuitTransitions = Meter.CreateCounter<long>(

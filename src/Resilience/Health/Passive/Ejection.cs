@@ -13,7 +13,7 @@ internal sealed class Ejection(PassiveRules rules, Evidence evidence)
     public EjectionRule Rule => evidence.Rule;
 
     /// <returns>Whether the backend's verdict has changed.</returns>
-    public bool Carry(Backend backend, long now)
+    public bool CarryOut(Backend backend, long now)
     {
         if (IsOut(backend, now))
         {

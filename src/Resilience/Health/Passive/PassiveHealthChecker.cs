@@ -146,7 +146,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
 
         var ejection = new Ejection(rules, evidence);
-        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.Carry(backend, now));
+        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.CarryOut(backend, now));
         RecordDetection(backend, ejection);
     }
 
@@ -347,10 +347,30 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
             1,
             pool,
             name,
-            new(TelemetryNames.RuleTag, ejection.Rule.ToString()),
-            new(TelemetryNames.ResultTag, ejection.Result.ToString())
+            new(TelemetryNames.RuleTag, Tag(ejection.Rule)),
+            new(TelemetryNames.ResultTag, Tag(ejection.Result))
         );
     }
+
+    private static string Tag(EjectionRule rule) =>
+        rule switch
+        {
+            EjectionRule.ConsecutiveFailures => "consecutive_failures",
+            EjectionRule.FailureRate => "failure_rate",
+            EjectionRule.SlowResponses => "slow_responses",
+            EjectionRule.Silence => "silence",
+            EjectionRule.RelativeFailures => "relative_failures",
+            EjectionRule.RelativeTime => "relative_time",
+            _ => "cooling",
+        };
+
+    private static string Tag(EjectionResult result) =>
+        result switch
+        {
+            EjectionResult.Ejected => "ejected",
+            EjectionResult.DryRun => "dry_run",
+            _ => "refused",
+        };
 
     /// <summary>Traffic that comes by hand begins no wait, and is looked at all the same.</summary>
     private void WakeWatch()

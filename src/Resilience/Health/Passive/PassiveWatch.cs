@@ -157,6 +157,7 @@ internal sealed class PassiveWatch : IMembershipObserver
                 && record.AnsweredAt <= since
                 && record.WaitingSince(tick) is var waiting
                 && waiting >= PassiveDefaults.SilenceRequests
+                && backend.Administration == AdministrativeState.Enabled
                 && !Ejection.IsOut(backend, now)
             )
             {

@@ -155,8 +155,8 @@ public sealed class DryRunTests
     }
 
     [Theory]
-    [InlineData(false, "a ConsecutiveFailures Ejected", "b ConsecutiveFailures Refused")]
-    [InlineData(true, "a ConsecutiveFailures DryRun", "b ConsecutiveFailures Refused")]
+    [InlineData(false, "a consecutive_failures ejected", "b consecutive_failures refused")]
+    [InlineData(true, "a consecutive_failures dry_run", "b consecutive_failures refused")]
     public void Detections_AreCountedByRuleAndResult(bool isDryRun, params string[] expected)
     {
         var name = $"detections-{isDryRun}";

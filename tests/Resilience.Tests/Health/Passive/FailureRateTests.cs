@@ -242,5 +242,32 @@ public sealed class FailureRateTests
         }
     }
 
+    /// <summary>With every rule on a backend's evidence is a part of the kilobyte that it may take as a whole.</summary>
+    [Fact]
+    public void Evidence_WithEveryRule_TakesHalfAKilobyte()
+    {
+        var records = new PassiveRecord[100];
+        FillOne();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        for (var i = 0; i < records.Length; i++)
+        {
+            records[i] = FillOne();
+        }
+
+        var each = (GC.GetAllocatedBytesForCurrentThread() - before) / records.Length;
+        each.Should().BeInRange(100, 512);
+
+        static PassiveRecord FillOne()
+        {
+            var record = new PassiveRecord();
+            record.BeginWait();
+            record.CountOutcome(0, hasFailed: true, TimeSpan.FromMinutes(1));
+            record.CountAnswer(0, isSlow: true, TimeSpan.FromMinutes(1));
+            record.NoteStarted(tick: 0, ticks: 16);
+            return record;
+        }
+    }
+
     private static JudgedPool Judge(PassiveHealthOptions options) => new(options, "a", "b");
 }

@@ -207,6 +207,19 @@ public sealed class SilenceTests
         judged.Ejected.Should().BeEmpty();
     }
 
+    /// <summary>A backend that is drained finishes what it has, in its own time.</summary>
+    [Fact]
+    public void Waiting_OnABackendThatDrains_IsLeftAlone()
+    {
+        using var judged = Judge("a", "b", "c");
+        Hang(judged["a"], 20);
+        judged["a"].Drain();
+
+        AnswerForAWhile(judged, "b", seconds: 10);
+
+        judged["a"].PassiveVerdict.Should().Be(PassiveVerdict.Healthy);
+    }
+
     /// <summary>What waited when it was ejected is old evidence: the re-admitted backend gets its chance.</summary>
     [Fact]
     public void Readmission_OldOnesStillWait_NeedsFiveNewOnes()
