@@ -27,6 +27,10 @@ internal sealed class PassiveRules
         RelativeTimeFactor = options.RelativeTimeFactor;
         RelativeTimeGap = options.RelativeTimeGap;
         IsDryRun = options.DryRun;
+        IsComparing = RelativeFailureGap > 0 || RelativeTimeFactor > 0;
+        IsWatching = IsEnabled && (FindsSilence || IsComparing);
+        CountsOutcomes = FailureRate > 0 || IsComparing;
+        CountsSlow = SlowResponseTime > TimeSpan.Zero;
         _ejectionTime = options.EjectionTime;
         _maxEjectionTime = options.MaxEjectionTime;
         _maxCoolingTime = options.MaxCoolingTime;
@@ -60,16 +64,16 @@ internal sealed class PassiveRules
     public bool IsDryRun { get; }
 
     /// <summary>Whether backends are compared with one another.</summary>
-    public bool IsComparing => RelativeFailureGap > 0 || RelativeTimeFactor > 0;
+    public bool IsComparing { get; }
 
     /// <summary>Whether there is a rule for which somebody must look from time to time.</summary>
-    public bool IsWatching => IsEnabled && (FindsSilence || IsComparing);
+    public bool IsWatching { get; }
 
     /// <summary>Whether outcomes are counted over the window: some rule looks at their share or number.</summary>
-    public bool CountsOutcomes => FailureRate > 0 || IsComparing;
+    public bool CountsOutcomes { get; }
 
     /// <summary>Whether response times are counted over the window.</summary>
-    public bool CountsSlow => SlowResponseTime > TimeSpan.Zero;
+    public bool CountsSlow { get; }
 
     /// <summary>Whether a share is one that ejects.</summary>
     /// <param name="rate">The rule's share; not zero.</param>

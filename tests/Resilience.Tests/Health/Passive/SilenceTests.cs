@@ -1,5 +1,6 @@
 using Resilience.Backends;
 using Resilience.Health.Passive;
+using Resilience.Selection;
 using Resilience.Tests.Backends;
 using Resilience.Tests.Http;
 using Resilience.Tests.Infrastructure;
@@ -318,6 +319,41 @@ public sealed class SilenceTests
         judged.Ejected.Should().Equal("a");
     }
 
+    /// <summary>
+    /// A request that begins after the last look and before the watch has fallen asleep finds it awake, and arms nothing:
+    /// the watch must look once more.
+    /// </summary>
+    [Fact]
+    public void Watch_RequestBeginsWhileItFallsAsleep_StaysAwake()
+    {
+        var time = new FakeTime();
+        var random = new CallingRandom();
+        using var pool = new BackendPool(
+            "catalog",
+            new[] { "a", "b", "c" }.Select(name => Pools.Definition(name)),
+            new RoundRobinSelector(),
+            timeProvider: time,
+            random: random
+        );
+        var options = JudgedPool.NoRules();
+        options.RelativeFailureGap = 0.5;
+        var checker = new PassiveHealthChecker(pool, options);
+        for (var i = 0; i < 10; i++)
+        {
+            checker.RecordFailure(pool.Find("a")!);
+            checker.RecordSuccess(pool.Find("b")!, Quick);
+            checker.RecordSuccess(pool.Find("c")!, Quick);
+        }
+
+        // The ejection's draw falls between the look at who waits and the end of the tick.
+        random.OnDraw = () => Hang(pool.Find("b")!, 1);
+        time.Advance(TimeSpan.FromSeconds(0.25));
+
+        pool.Find("a")!.PassiveVerdict.Should().Be(PassiveVerdict.Ejected);
+        pool.Find("b")!.Passive.Waiting.Should().Be(1);
+        time.NextDue.Should().Be(TimeSpan.FromSeconds(0.25), "the watch is armed, not only the ejection's end");
+    }
+
     /// <summary>Law 13: the watch does not outlive the pool.</summary>
     [Fact]
     public void Watch_PoolDisposed_IsOver()
@@ -416,6 +452,17 @@ public sealed class SilenceTests
         foreach (var response in await Task.WhenAll(hanging).WaitAsync(TimeSpan.FromSeconds(15)))
         {
             response.Dispose();
+        }
+    }
+
+    private sealed class CallingRandom : Random
+    {
+        public Action? OnDraw { get; set; }
+
+        public override double NextDouble()
+        {
+            OnDraw?.Invoke();
+            return 0;
         }
     }
 
