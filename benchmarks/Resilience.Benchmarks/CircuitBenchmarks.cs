@@ -111,8 +111,8 @@ public class CircuitBenchmarks
             new CircuitBreakerOptions
             {
                 ConsecutiveFailures = 1,
-                BreakDuration = TimeSpan.FromHours(24),
-                MaxBreakDuration = TimeSpan.FromHours(24),
+                BreakDuration = TimeSpan.FromHours(12),
+                MaxBreakDuration = TimeSpan.FromHours(12),
             }
         );
         circuit.TryAcquire(out var permit);

@@ -3,7 +3,9 @@ using Resilience.Benchmarks.Running;
 
 // BenchmarkDotNet refuses arguments it does not know, so ours is taken out before it sees them.
 var quick = args.Contains(BenchmarkConfig.QuickOption);
-var forBenchmarkDotNet = args.Where(argument => argument != BenchmarkConfig.QuickOption).ToArray();
+var publish = args.Contains(PublishedTables.Option);
+string[] ours = [BenchmarkConfig.QuickOption, PublishedTables.Option];
+var forBenchmarkDotNet = args.Where(argument => !ours.Contains(argument)).ToArray();
 
 var summaries = BenchmarkSwitcher
     .FromAssembly(typeof(BenchmarkConfig).Assembly)
@@ -14,4 +16,9 @@ var summaries = BenchmarkSwitcher
 var failed = summaries.Any(summary =>
     summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)
 );
+if (publish && !failed)
+{
+    PublishedTables.Write(summaries);
+}
+
 return failed ? 1 : 0;

@@ -135,9 +135,20 @@ public sealed class Backend : ICircuitOwner
     public async Task<bool> DrainAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         Drain();
+        var startedAt = _pool.Clock.Ticks;
+        var left = timeout;
         try
         {
-            await WhenIdle().WaitAsync(timeout, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+            do
+            {
+                await WhenIdle().WaitAsync(left, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+                if (timeout != Timeout.InfiniteTimeSpan)
+                {
+                    var passed = TimeSpan.FromTicks(_pool.Clock.Ticks - startedAt);
+                    left = passed < timeout ? timeout - passed : TimeSpan.Zero;
+                }
+                // Whoever woke us may have seen the count at zero before this drain, and been held up since.
+            } while (InFlight > 0);
             return true;
         }
         catch (TimeoutException)
@@ -182,12 +193,21 @@ public sealed class Backend : ICircuitOwner
     /// <summary>One attempt less in flight.</summary>
     internal void Leave(long amount = 1)
     {
-        var load = Interlocked.Add(ref _load, -amount);
-        if ((load & InFlightMask) == 0)
+        if (CountOut(amount))
         {
-            Volatile.Read(ref _idle)?.TrySetResult();
+            WakeDrains();
         }
     }
+
+    /// <summary>The first step of leaving.</summary>
+    /// <returns>Whether nothing was left in flight.</returns>
+    internal bool CountOut(long amount = 1) => (Interlocked.Add(ref _load, -amount) & InFlightMask) == 0;
+
+    /// <summary>
+    /// The second step of leaving. A thread held up before it wakes a drain that began later, with other attempts in
+    /// flight: who waits must look at the count again.
+    /// </summary>
+    internal void WakeDrains() => Volatile.Read(ref _idle)?.TrySetResult();
 
     /// <summary>An attempt has got its response headers, has failed, or is not waited for any longer.</summary>
     internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration, bool isWaitCounted)
@@ -254,6 +274,16 @@ public sealed class Backend : ICircuitOwner
         }
     }
 
+    /// <summary>Another reason for the verdict there is: it is shown, and changes nothing else.</summary>
+    internal void RestateActiveVerdict(string detail)
+    {
+        if (detail != ActiveDetail)
+        {
+            ActiveDetail = detail;
+            Settle();
+        }
+    }
+
     /// <summary>A verdict that does not come from counted probes; counting starts anew.</summary>
     internal void RestartActiveVerdict(ActiveVerdict verdict, string detail)
     {
@@ -294,14 +324,22 @@ public sealed class Backend : ICircuitOwner
     {
         var from = _status;
         var (state, reason) = Derive();
-        if (from.State == state && from.Reason == reason)
+        var isSame = from.State == state && from.Reason == reason;
+        if (isSame && reason == StateReason.None)
+        {
+            return (from, from);
+        }
+
+        // The same objection may have another detail by now: a longer ejection, another probe's error.
+        var detail = DetailOf(reason);
+        if (isSame && detail == from.Detail)
         {
             return (from, from);
         }
 
         // The state's age is not the reason's: a second objection does not make it younger.
         var since = from.State == state ? from.Since : _pool.Clock.UtcNow;
-        var to = new BackendStatus(state, reason, DetailOf(reason), since);
+        var to = new BackendStatus(state, reason, detail, since);
         Volatile.Write(ref _status, to);
         return (from, to);
     }
@@ -334,6 +372,11 @@ public sealed class Backend : ICircuitOwner
             static (backend, _, state) => Interlocked.Exchange(ref backend._administration, (int)state) != (int)state
         );
 
+    /// <summary>
+    /// Completes when the count in flight has been seen at zero. Who waits puts the source down before it looks at the
+    /// count, who leaves counts out before it looks for the source (all four are full fences): one of the two always
+    /// sees the other, and no wake-up is missed.
+    /// </summary>
     private Task WhenIdle()
     {
         var idle = Volatile.Read(ref _idle);

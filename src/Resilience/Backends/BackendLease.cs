@@ -9,13 +9,15 @@ namespace Resilience.Backends;
 /// </summary>
 internal sealed class BackendLease
 {
-    private const int Held = 0;
-    private const int Reported = 1;
-    private const int Returned = 2;
+    /* The two steps of a lease's life in the lowest bits, each taken once, and above them when it started. */
+    private const long Reported = 1;
+    private const long Returned = 2;
+    private const int StartShift = 2;
 
     private readonly CircuitPermit _permit;
     private readonly bool _isWaitCounted;
-    private int _state;
+    private long _startAndState;
+    private uint _microseconds;
     private bool _isAnswered;
 
     public BackendLease(Backend backend, CircuitPermit permit, BackendLease? previous)
@@ -34,15 +36,27 @@ internal sealed class BackendLease
     /// <summary>Whether a half-open circuit waits for this attempt's outcome.</summary>
     public bool IsTrial => _permit.IsTrial;
 
-    /// <summary>When the attempt was sent and when its outcome was known, in the clock's fine ticks.</summary>
-    public long StartedAt { get; set; }
+    /// <summary>When the attempt was sent, in the clock's fine ticks. Set before anybody else knows of the lease.</summary>
+    public long StartedAt
+    {
+        get => Volatile.Read(ref _startAndState) >> StartShift;
+        set => _startAndState = (value << StartShift) | (_startAndState & (Reported | Returned));
+    }
 
-    public long EndedAt { get; set; }
+    /// <summary>
+    /// How long it took until its outcome was known; zero while it is under way. Kept in whole microseconds, at most 71
+    /// minutes.
+    /// </summary>
+    public TimeSpan Duration
+    {
+        get => TimeSpan.FromMicroseconds(_microseconds);
+        set => _microseconds = (uint)Math.Clamp(value.Ticks / TimeSpan.TicksPerMicrosecond, 0, uint.MaxValue);
+    }
 
     /// <summary>What the attempt showed, as far as it is known.</summary>
     public AttemptOutcome Outcome { get; set; }
 
-    public bool IsReported => Volatile.Read(ref _state) != Held;
+    public bool IsReported => (Volatile.Read(ref _startAndState) & (Reported | Returned)) != 0;
 
     /// <summary>
     /// Tells observers that the attempt waits no longer for response headers, once; before the lease is shared, or else
@@ -53,7 +67,7 @@ internal sealed class BackendLease
         if (!_isAnswered)
         {
             _isAnswered = true;
-            Backend.OnAnswered(outcome, TimeSpan.FromTicks(Math.Max(0, EndedAt - StartedAt)), _isWaitCounted);
+            Backend.OnAnswered(outcome, Duration, _isWaitCounted);
         }
     }
 
@@ -63,35 +77,46 @@ internal sealed class BackendLease
     /// </summary>
     public void Report(in AttemptOutcome outcome)
     {
-        var before = Interlocked.CompareExchange(ref _state, Reported, Held);
-        if (before != Returned)
+        var before = Interlocked.Or(ref _startAndState, Reported);
+        if ((before & Returned) == 0)
         {
-            Tell(outcome, isLate: before == Reported);
+            Tell(outcome, isLate: (before & Reported) != 0);
         }
     }
 
     /// <summary>Reports, unless that has been done, and gives back the count in flight: one step, once.</summary>
     public void Return(in AttemptOutcome outcome)
     {
-        var before = Interlocked.Exchange(ref _state, Returned);
-        if (before != Returned)
+        var before = Interlocked.Or(ref _startAndState, Returned);
+        if ((before & Returned) == 0)
         {
-            Tell(outcome, isLate: before == Reported);
-            Backend.Leave();
+            TellAndLeave(outcome, isLate: (before & Reported) != 0);
         }
     }
 
     /// <summary>Gives back the count in flight, once; a lease that has not reported says that nothing was learnt.</summary>
     public void Return()
     {
-        var before = Interlocked.Exchange(ref _state, Returned);
-        if (before == Held)
+        var before = Interlocked.Or(ref _startAndState, Returned);
+        if ((before & (Reported | Returned)) == 0)
         {
-            Tell(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled), isLate: false);
+            TellAndLeave(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled), isLate: false);
         }
-
-        if (before != Returned)
+        else if ((before & Returned) == 0)
         {
+            Backend.Leave();
+        }
+    }
+
+    private void TellAndLeave(in AttemptOutcome outcome, bool isLate)
+    {
+        try
+        {
+            Tell(outcome, isLate);
+        }
+        finally
+        {
+            // Whoever is told may run what others wrote (a listener to metrics): it must not keep the count.
             Backend.Leave();
         }
     }

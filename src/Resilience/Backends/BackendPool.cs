@@ -27,12 +27,6 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     /// <summary>Timers are not set closer than this: the coarse clock moves in steps of a few milliseconds.</summary>
     private const long ShortestTimerMilliseconds = 10;
 
-    /// <summary>Refused picks before every available backend is looked at (law 11).</summary>
-    private const int MostRefusals = 3;
-
-    /// <summary>Requests that may wait at once for a half-open circuit's trial (law 8).</summary>
-    private const int MostQueued = 1_024;
-
     private readonly Lock _gate = new();
     private readonly IBackendSelector _selector;
     private readonly EventHub<PoolEvent> _events = new(static (item, missed) => item with { Missed = missed });
@@ -46,7 +40,6 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     private BackendPicker? _picker;
     private IOutcomeObserver? _observer;
     private long _rebuiltAt = long.MinValue / 2;
-    private int _queued;
     private bool _isStale;
     private bool _isDisposed;
 
@@ -75,6 +68,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(backends);
         ArgumentNullException.ThrowIfNull(selector);
         options ??= new BackendPoolOptions();
+        Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
         Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
         Random = random ?? RandomSource.Default;
@@ -83,11 +77,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         _circuitRules = new CircuitRules(options.CircuitBreaker);
         _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
-        if (_logger != NullLogger.Instance)
-        {
-            _events.Subscribe(item => PoolEventLog.Write(_logger, item), OnSubscriberFailed);
-        }
-
+        _events.Subscribe(OnEvent, OnSubscriberFailed);
         Apply(backends);
     }
 
@@ -102,6 +92,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     /// <summary>The allowance of extra attempts that its requests share.</summary>
     public RetryBudget Budget { get; }
+
+    /// <summary>Where requests wait that nobody but a half-open circuit may admit soon.</summary>
+    internal TrialQueue Queue { get; } = new();
 
     internal Clock Clock { get; }
 
@@ -225,7 +218,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
             Volatile.Write(ref _isDisposed, true);
             foreach (var backend in _backends)
             {
+                // Shown, but no event: what has ended is the pool, and its events end with it.
                 backend.Remove();
+                backend.Settle();
             }
 
             Publish(new PoolSnapshot(_snapshot.Version + 1, _backends, [], null, false, default, long.MaxValue));
@@ -237,7 +232,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         }
 
         _timer.Dispose();
-        // The log's subscription ends with the others, once its queue is empty.
+        // The pool's own subscription ends with the others, once its queue is empty.
         _events.Complete();
     }
 
@@ -275,100 +270,6 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// A lease of a backend that this request has not tried: in the usual case one pick, one interlocked step and one
-    /// volatile read. Only after three refusals in a row does it look at every available backend.
-    /// </summary>
-    /// <returns><see langword="null"/> if none is left that is available and untried.</returns>
-    internal BackendLease? TryLease(in PickContext context, string? pinned)
-    {
-        if (pinned is not null)
-        {
-            return Find(pinned) is { } backend && !context.HasTried(backend) ? backend.TryAcquire(context) : null;
-        }
-
-        var snapshot = Snapshot;
-        if (snapshot.Picker is { } picker)
-        {
-            for (var refusals = 0; refusals < MostRefusals; refusals++)
-            {
-                var backend = picker.Pick(in context);
-                if (backend is null)
-                {
-                    break;
-                }
-
-                if (!context.HasTried(backend) && backend.TryAcquire(context) is { } lease)
-                {
-                    return lease;
-                }
-            }
-        }
-
-        return TryEach(snapshot.AvailableSpan, context, static (backend, context) => !context.HasTried(backend));
-    }
-
-    /// <summary>A lease of an untried backend that would take traffic if health did not object.</summary>
-    internal BackendLease? TryLeaseObjected(in PickContext context, string? pinned)
-    {
-        var snapshot = Snapshot;
-        return pinned is not null || snapshot.Refusals is { Ejected: 0, Unhealthy: 0 }
-            ? null
-            : TryEach(
-                snapshot.BackendSpan,
-                context,
-                static (backend, context) =>
-                    backend.IsHealthObjecting && backend.Definition.Weight > 0 && !context.HasTried(backend)
-            );
-    }
-
-    /// <summary>A lease of whatever admits a request: of an available backend, tried or not, else of any untried one.</summary>
-    internal BackendLease? TryLeaseAny(PoolSnapshot snapshot, in PickContext context, string? pinned) =>
-        pinned is not null
-            ? Find(pinned)?.TryAcquire(context)
-            : TryLease(context, pinned)
-                ?? TryEach(snapshot.AvailableSpan, context, static (_, _) => true)
-                ?? TryLeaseObjected(context, pinned);
-
-    /// <summary>
-    /// Whether waiting for the next snapshot is worth while for a request that nobody has admitted: a half-open circuit's
-    /// trial is out, or a circuit has changed since it refused. Asks the circuits, not the snapshot's figures: whoever
-    /// takes a trial changes the circuit first and the snapshot after it, and a request that comes between the two must
-    /// not fail. Either change brings a younger snapshot, which ends the wait.
-    /// </summary>
-    internal bool MayAdmitSoon(PoolSnapshot snapshot, string? pinned)
-    {
-        var now = Clock.Milliseconds;
-        if (pinned is not null)
-        {
-            return Find(pinned) is { } backend && MayAdmitSoon(backend, now);
-        }
-
-        foreach (var backend in snapshot.BackendSpan)
-        {
-            if (backend.Definition.Weight > 0 && MayAdmitSoon(backend, now))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>Room for one more request that waits for a half-open circuit's trial; the number is bounded.</summary>
-    internal bool TryEnterQueue()
-    {
-        if (Interlocked.Increment(ref _queued) <= MostQueued)
-        {
-            return true;
-        }
-
-        LeaveQueue();
-        return false;
-    }
-
-    internal void LeaveQueue() => Interlocked.Decrement(ref _queued);
-
     /// <summary>Brings the snapshot up to date if anything has changed it or time has passed it by.</summary>
     internal void Refresh()
     {
@@ -394,6 +295,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     internal void Configure(BackendPoolOptions options)
     {
+        Ranges.ThrowIfAny("pool's options", options.Problems());
         lock (_gate)
         {
             var rules = new CircuitRules(options.CircuitBreaker);
@@ -440,30 +342,21 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>One pass, from a random place on, so that a herd of refused requests does not meet at the first one.</summary>
-    private static BackendLease? TryEach(
-        ReadOnlySpan<Backend> backends,
-        in PickContext context,
-        Func<Backend, PickContext, bool> isWanted
-    )
+    /// <summary>
+    /// The pool's own subscription, with or without a logger: off the request path, in order, and at the price of a queue
+    /// that is empty while nothing changes.
+    /// </summary>
+    private void OnEvent(PoolEvent item)
     {
-        var start = backends.Length > 1 ? context.Random.Next(backends.Length) : 0;
-        for (var i = 0; i < backends.Length; i++)
+        try
         {
-            var at = start + i;
-            var backend = backends[at < backends.Length ? at : at - backends.Length];
-            if (isWanted(backend, context) && backend.TryAcquire(context) is { } lease)
-            {
-                return lease;
-            }
+            PoolEventLog.Write(_logger, item);
         }
-
-        return null;
+        finally
+        {
+            PoolEventMetrics.Record(item);
+        }
     }
-
-    private static bool MayAdmitSoon(Backend backend, long now) =>
-        backend.Administration == AdministrativeState.Enabled
-        && (backend.Circuit.State == CircuitState.HalfOpen || backend.Circuit.Admits(now));
 
     private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(_logger, exception, Name);
 

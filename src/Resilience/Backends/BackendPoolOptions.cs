@@ -1,4 +1,5 @@
 using Resilience.CircuitBreaking;
+using Resilience.Primitives;
 using Resilience.Retries;
 
 namespace Resilience.Backends;
@@ -12,6 +13,12 @@ public sealed class BackendPoolOptions
 
     /// <summary>The allowance of extra attempts that all requests of the pool share.</summary>
     public RetryBudgetOptions RetryBudget { get; set; } = new();
+
+    internal IEnumerable<(string Option, string? Problem)> Problems() =>
+        [
+            .. Ranges.Below(nameof(CircuitBreaker), CircuitBreaker?.Problems()),
+            .. Ranges.Below(nameof(RetryBudget), RetryBudget?.Problems()),
+        ];
 
     internal static CircuitBreakerOptions DefaultCircuit() =>
         new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool };

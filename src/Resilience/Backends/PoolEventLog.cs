@@ -3,7 +3,7 @@ using Resilience.Telemetry;
 
 namespace Resilience.Backends;
 
-/// <summary>Turns a pool's events into log lines and counts: one line a change, in order, off the request path.</summary>
+/// <summary>Turns a pool's events into log lines: one line a change, in order, off the request path.</summary>
 internal static class PoolEventLog
 {
     public static void Write(ILogger logger, PoolEvent item)

@@ -82,7 +82,7 @@ public sealed record FailOpenChanged(string Pool, DateTimeOffset Time, bool IsFa
 public sealed record ConfigurationReloaded(string Pool, DateTimeOffset Time, IReadOnlyList<string> Problems)
     : PoolEvent(Pool, Time);
 
-/// <summary>A selector threw; the pool goes on with round-robin until the next change.</summary>
+/// <summary>A selector threw; until the next change requests go to any available backend, drawn at random.</summary>
 /// <param name="Pool">The pool's name.</param>
 /// <param name="Time">When it happened.</param>
 /// <param name="Exception">What it threw.</param>

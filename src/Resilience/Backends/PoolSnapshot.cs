@@ -88,7 +88,10 @@ public sealed class PoolSnapshot
     }
 }
 
-/// <summary>How many backends of a pool do not take traffic, counted by the first reason that holds. Immutable.</summary>
+/// <summary>
+/// How many backends of a pool do not take traffic, counted by the first reason that holds. While health verdicts are
+/// ignored (<see cref="PoolSnapshot.IsFailOpen"/>) nobody is counted for them. Immutable.
+/// </summary>
 /// <param name="Disabled">Disabled by the operator.</param>
 /// <param name="Draining">Draining.</param>
 /// <param name="Weightless">Of weight 0.</param>

@@ -19,8 +19,19 @@ internal struct PoolSurvey(int backends)
     /// <summary>The next moment at which an ejection or a break ends, in the clock's milliseconds.</summary>
     public long NextChange { get; private set; } = long.MaxValue;
 
+    /// <summary>Those that only health objects to are refused nothing while health is ignored.</summary>
     public readonly Refusals Refusals =>
-        new(_disabled, _draining, _weightless, _circuitOpen, _awaitingTrial, _ejected, _unhealthy);
+        new(
+            _disabled,
+            _draining,
+            _weightless,
+            _circuitOpen,
+            _awaitingTrial,
+            IsFailOpen ? 0 : _ejected,
+            IsFailOpen ? 0 : _unhealthy
+        );
+
+    private readonly bool IsFailOpen => _healthyCount == 0 && _admissibleCount > 0;
 
     public void Add(Backend backend, long now)
     {
@@ -66,9 +77,6 @@ internal struct PoolSurvey(int backends)
     /// Who takes traffic: those that nothing objects to; if health alone would leave none, those that only health
     /// objects to (law 5).
     /// </summary>
-    public readonly (Backend[] Backends, bool IsFailOpen) Available()
-    {
-        var isFailOpen = _healthyCount == 0 && _admissibleCount > 0;
-        return (_admissible[..(isFailOpen ? _admissibleCount : _healthyCount)], isFailOpen);
-    }
+    public readonly (Backend[] Backends, bool IsFailOpen) Available() =>
+        (_admissible[..(IsFailOpen ? _admissibleCount : _healthyCount)], IsFailOpen);
 }

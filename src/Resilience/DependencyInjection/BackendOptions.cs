@@ -34,6 +34,12 @@ public sealed class BackendOptions
             (nameof(Weight), BackendRules.WeightProblem(Weight)),
         ];
 
+    /// <summary>What it would be known by; <see langword="null"/> if what is wrong with it keeps that from being told.</summary>
+    internal string? Identity =>
+        !string.IsNullOrWhiteSpace(Name) ? Name
+        : Problems().All(rule => rule.Problem is null) ? ToDefinition().Identity
+        : null;
+
     /// <exception cref="ArgumentException">One of the values is out of its range.</exception>
     internal BackendDefinition ToDefinition() =>
         new(Address ?? "")

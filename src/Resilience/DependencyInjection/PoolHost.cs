@@ -38,6 +38,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         LoggerFactory = services.GetService<ILoggerFactory>();
         // What the application's own code makes comes first: where it throws, there is no pool yet to be left behind.
         var selector = registration.Selector?.Invoke(services) ?? new RoundRobinSelector();
+        var random = registration.Random?.Invoke(services);
         var probe = CreateProbe(services);
         Policy = new RequestPolicySource(
             new RequestPolicy(registration.Name, _options.ForHandler(registration.Classifier))
@@ -48,7 +49,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
             selector,
             _options.ForPool(),
             services.GetService<TimeProvider>(),
-            random: null,
+            random,
             LoggerFactory
         );
         _passive = new PassiveHealthChecker(Pool, _options.PassiveHealth);

@@ -82,6 +82,8 @@ internal sealed class PoolRegistration(string name)
 
     public Func<IServiceProvider, IHealthProbe>? Probe { get; set; }
 
+    public Func<IServiceProvider, Random>? Random { get; set; }
+
     public Func<IServiceProvider, HttpMessageHandler>? ProbeHandler { get; set; }
 
     public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classifier { get; set; } = OutcomeClassifier.Classify;

@@ -109,6 +109,20 @@ public static class ResilientBackendsExtensions
     }
 
     /// <summary>
+    /// Makes every random draw of the pool (selection, jitter, spreading) from a source of the application's own, such as
+    /// a seeded one in tests. It must be thread-safe, which an instance of <see cref="Random"/> by itself is not.
+    /// </summary>
+    public static IResilientBackendsBuilder UseRandom(
+        this IResilientBackendsBuilder builder,
+        Func<IServiceProvider, Random> create
+    )
+    {
+        ArgumentNullException.ThrowIfNull(create);
+        RegistrationOf(builder).Random = create;
+        return builder;
+    }
+
+    /// <summary>
     /// Classifies attempts with a function of the application's own; see <see cref="ResilientHandlerOptions.Classifier"/>.
     /// </summary>
     public static IResilientBackendsBuilder UseClassifier(

@@ -38,24 +38,24 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
     private static IEnumerable<(string Option, string? Problem)> Rules(string pool, ResilientBackendsOptions options) =>
         [
             .. BackendsRules(options.Backends),
-            .. Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
-            .. Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
+            .. Ranges.Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
+            .. Ranges.Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
             (
                 $"{nameof(options.PassiveHealth)}:{nameof(options.PassiveHealth.SlowResponseTime)}",
                 SlowResponseProblem(options)
             ),
-            .. Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
+            .. Ranges.Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
             (
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
                 ExpiryProblem(options)
             ),
-            .. Below(nameof(options.Retry), options.Retry?.Problems()),
-            .. Below(
+            .. Ranges.Below(nameof(options.Retry), options.Retry?.Problems()),
+            .. Ranges.Below(
                 $"{nameof(options.Retry)}:{nameof(options.Retry.Budget)}",
                 options.Retry is null ? [] : options.Retry.Budget?.Problems()
             ),
-            .. Below(nameof(options.Timeouts), options.Timeouts?.Problems()),
-            .. Below(nameof(options.Transport), options.Transport?.Problems()),
+            .. Ranges.Below(nameof(options.Timeouts), options.Timeouts?.Problems()),
+            .. Ranges.Below(nameof(options.Transport), options.Transport?.Problems()),
             (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
         ];
@@ -71,18 +71,17 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             ];
         }
 
-        var each = backends.SelectMany((backend, i) => Below(PathOf(backend, i), backend?.Problems())).ToList();
-        if (each.TrueForAll(rule => rule.Problem is null))
-        {
-            each.AddRange(Duplicates(backends));
-        }
-
-        return each;
+        return
+        [
+            .. backends.SelectMany((backend, i) => Ranges.Below(PathOf(backend, i), backend?.Problems())),
+            .. Duplicates(backends),
+        ];
     }
 
     private static IEnumerable<(string Option, string? Problem)> Duplicates(IList<BackendOptions> backends) =>
         backends
-            .Select((backend, i) => (Path: PathOf(backend, i), backend.ToDefinition().Identity))
+            .Select((backend, i) => (Path: PathOf(backend, i), backend?.Identity))
+            .Where(each => each.Identity is not null)
             .GroupBy(each => each.Identity, StringComparer.Ordinal)
             .Where(group => group.Count() > 1)
             .SelectMany(group =>
@@ -123,13 +122,4 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
 
     private static string? ForeignHostsProblem(ForeignHosts value) =>
         Enum.IsDefined(value) ? null : Ranges.Problem((int)value, 0, (int)ForeignHosts.PassThrough);
-
-    /// <param name="rules"><see langword="null"/> where code, or a null in configuration, took the section away.</param>
-    private static IEnumerable<(string Option, string? Problem)> Below(
-        string section,
-        IEnumerable<(string Option, string? Problem)>? rules
-    ) =>
-        rules is null
-            ? [(section, "is null, must be a section")]
-            : rules.Select(rule => ($"{section}:{rule.Option}", rule.Problem));
 }

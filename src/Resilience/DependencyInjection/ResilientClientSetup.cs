@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
@@ -79,17 +80,26 @@ internal sealed class ResilientClientSetup(IServiceProvider services, string cli
         }
 
         var host = Host();
-        var timeouts = host.Options.Timeouts;
-        if (IsWithin(httpClient.Timeout, timeouts.Total))
+        var logger = Logger(host);
+        if (!logger.IsEnabled(LogLevel.Warning))
         {
-            LogMessages.ClientTimeoutWithinTotal(Logger(host), client, httpClient.Timeout, pool, timeouts.Total);
+            return;
         }
 
-        if (IsWithin(httpClient.Timeout, timeouts.Attempt))
+        var (total, attempt) = (host.Options.Timeouts.Total, host.Options.Timeouts.Attempt);
+        if (IsWithin(httpClient.Timeout, total))
         {
-            LogMessages.ClientTimeoutWithinAttempt(Logger(host), client, httpClient.Timeout, pool, timeouts.Attempt);
+            LogMessages.ClientTimeoutWithinTotal(logger, client, httpClient.Timeout, pool, TextOf(total));
+        }
+
+        if (IsWithin(httpClient.Timeout, attempt))
+        {
+            LogMessages.ClientTimeoutWithinAttempt(logger, client, httpClient.Timeout, pool, TextOf(attempt));
         }
     }
+
+    private static string TextOf(TimeSpan timeout) =>
+        timeout == Timeout.InfiniteTimeSpan ? "infinite" : timeout.ToString("c", CultureInfo.InvariantCulture);
 
     private static bool IsWithin(TimeSpan timeout, TimeSpan other) =>
         other == Timeout.InfiniteTimeSpan || timeout <= other;

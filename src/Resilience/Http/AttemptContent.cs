@@ -27,7 +27,10 @@ internal sealed class AttemptContent : HttpContent
     /// <summary>Whether the transport has asked for the first byte.</summary>
     public bool HasBegun => (Volatile.Read(ref _state) & Begun) != 0;
 
-    /// <summary>Whether the content itself failed, not the connection that it was written to.</summary>
+    /// <summary>
+    /// Whether the content itself failed, not the connection that it was written to: it threw, or it gave more or fewer
+    /// bytes than its own <c>Content-Length</c> promised, which the transport answers with an exception.
+    /// </summary>
     public bool HasFailed { get; private set; }
 
     /// <summary>Whether the content is not being read now.</summary>
@@ -98,6 +101,7 @@ internal sealed class AttemptContent : HttpContent
         try
         {
             _inner.CopyTo(target, context, cancellationToken);
+            NoteEnd(target);
         }
         catch (Exception) when (NoteFailure(target, cancellationToken))
         {
@@ -156,6 +160,7 @@ internal sealed class AttemptContent : HttpContent
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);
+            NoteEnd(target);
         }
         catch (Exception) when (NoteFailure(target, cancellationToken))
         {
@@ -167,10 +172,22 @@ internal sealed class AttemptContent : HttpContent
         }
     }
 
+    /// <summary>A content that ends well may still have given too little, or have swallowed what became of too much.</summary>
+    private void NoteEnd(AttemptTarget target)
+    {
+        HasFailed = IsTooMuch(target) || (!target.HasFailed && target.Given < Headers.ContentLength);
+    }
+
     /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
     private bool NoteFailure(AttemptTarget target, CancellationToken cancellationToken)
     {
-        HasFailed = !target.HasFailed && !cancellationToken.IsCancellationRequested;
+        HasFailed = IsTooMuch(target) || (!target.HasFailed && !cancellationToken.IsCancellationRequested);
         return false;
     }
+
+    /// <summary>
+    /// Whether the transport refused a byte too many. Nothing is promised where the transport has taken the length out,
+    /// because it sends the content in chunks.
+    /// </summary>
+    private bool IsTooMuch(AttemptTarget target) => target.Given > Headers.ContentLength;
 }

@@ -1,13 +1,17 @@
 namespace Resilience.Http;
 
 /// <summary>
-/// The transport's stream while a request's content is written to it: notes whether writing failed, which tells a
-/// broken connection from a content that throws. Not thread-safe, as streams are not.
+/// The transport's stream while a request's content is written to it: notes how much was written and whether writing
+/// failed, which tells a broken connection from a content that throws or breaks its promised length. Not thread-safe, as
+/// streams are not.
 /// </summary>
 internal sealed class AttemptTarget(Stream stream) : Stream
 {
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed { get; private set; }
+
+    /// <summary>The bytes that the content gave, those that were refused included.</summary>
+    public long Given { get; private set; }
 
     public override bool CanRead => false;
 
@@ -27,6 +31,7 @@ internal sealed class AttemptTarget(Stream stream) : Stream
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
+        Given += buffer.Length;
         try
         {
             stream.Write(buffer);
@@ -42,6 +47,7 @@ internal sealed class AttemptTarget(Stream stream) : Stream
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        Given += buffer.Length;
         // A stream that fails before its first await throws here.
         ValueTask writing;
         try

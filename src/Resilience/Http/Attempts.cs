@@ -18,14 +18,25 @@ internal static class Attempts
         : response.RequestMessage?.Options.TryGetValue(Key, out var last) == true ? last
         : null;
 
+    /// <summary>How many sendings there were, those included that never reached their backend.</summary>
+    public static int CountOf(BackendLease? last)
+    {
+        var count = 0;
+        for (var lease = last; lease is not null; lease = lease.Previous)
+        {
+            count++;
+        }
+
+        return count;
+    }
+
     /// <summary>The attempts in the order in which they were made, without those that are still under way.</summary>
     public static IReadOnlyList<AttemptRecord> Describe(BackendLease? last)
     {
         var records = new List<AttemptRecord>();
         for (var lease = last; lease is not null; lease = lease.Previous)
         {
-            var duration = TimeSpan.FromTicks(Math.Max(0, lease.EndedAt - lease.StartedAt));
-            records.Add(new AttemptRecord(lease.Backend.Name, lease.Outcome, duration));
+            records.Add(new AttemptRecord(lease.Backend.Name, lease.Outcome, lease.Duration));
         }
 
         records.Reverse();

@@ -93,7 +93,7 @@ internal sealed class BackendSearch(
                 return lease;
             }
 
-            if (!pool.MayAdmitSoon(snapshot, pinned) || !pool.TryEnterQueue())
+            if (!pool.MayAdmitSoon(snapshot, pinned) || !pool.Queue.TryEnter())
             {
                 return null;
             }
@@ -107,7 +107,7 @@ internal sealed class BackendSearch(
             }
             finally
             {
-                pool.LeaveQueue();
+                pool.Queue.Leave();
             }
         }
     }

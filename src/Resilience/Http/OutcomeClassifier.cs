@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Resilience.Backends;
+using Resilience.Primitives;
 
 namespace Resilience.Http;
 
@@ -17,10 +18,17 @@ public static class OutcomeClassifier
     /// </summary>
     /// <param name="response">The response, if one came.</param>
     /// <param name="exception">What the transport threw, if it did; the caller's cancellation and timeouts never come here.</param>
+    /// <remarks>
+    /// No clock is read here: a <c>Retry-After</c> that is a date counts only beside a <c>Date</c> header. As the
+    /// <see cref="ResilientHandlerOptions.Classifier"/> itself it is held against the pool's clock where there is none.
+    /// </remarks>
     public static AttemptOutcome Classify(HttpResponseMessage? response, Exception? exception) =>
-        response is not null ? OfStatus(response) : OfException(exception);
+        ClassifyBy(clock: null, response, exception);
 
-    private static AttemptOutcome OfStatus(HttpResponseMessage response)
+    internal static AttemptOutcome ClassifyBy(Clock? clock, HttpResponseMessage? response, Exception? exception) =>
+        response is not null ? OfStatus(response, clock) : OfException(exception);
+
+    private static AttemptOutcome OfStatus(HttpResponseMessage response, Clock? clock)
     {
         var status = (int)response.StatusCode;
         return status switch
@@ -34,7 +42,7 @@ public static class OutcomeClassifier
         };
 
         AttemptOutcome Status(OutcomeKind kind, bool isRetryable) =>
-            new(kind, FailureKind.Status, status, isRetryable, RetryAfter: RetryAfterHeader.Read(response));
+            new(kind, FailureKind.Status, status, isRetryable, RetryAfter: RetryAfterHeader.Read(response, clock));
     }
 
     private static AttemptOutcome OfException(Exception? exception) =>

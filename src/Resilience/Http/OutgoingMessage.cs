@@ -9,13 +9,18 @@ namespace Resilience.Http;
 /// </summary>
 internal struct OutgoingMessage
 {
+    private const string Expect = "Expect";
+
     private readonly Uri _address;
+    private readonly HttpMethod _method;
     private readonly HttpContent? _content;
     private readonly RequestPath _path;
     private readonly TraceHeaders _traceHeaders;
     private AttemptContent? _attemptContent;
+    private Uri? _target;
     private string? _host;
     private bool _isHostReplaced;
+    private bool _isExpectationTaken;
 
     public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
     {
@@ -23,6 +28,7 @@ internal struct OutgoingMessage
         IsIdempotent = isIdempotent;
         _path = path;
         _address = request.RequestUri!;
+        _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
     }
@@ -57,10 +63,36 @@ internal struct OutgoingMessage
         return _attemptContent is not { HasBegun: true } || (isReplayable ?? Replay.IsReplayable(_content));
     }
 
+    /// <summary>
+    /// Whether a backend may have seen the message although the sending ended with a failure that no backend sees: the
+    /// platform may send more than once for one sending (after a redirect, a challenge, or on a kept connection that
+    /// turns out closed), and it is the last of them that failed. Its content tells: it is asked for when the message
+    /// goes out.
+    /// </summary>
+    public readonly bool MayHaveArrived(FailureKind failure) =>
+        failure switch
+        {
+            FailureKind.Connect or FailureKind.NameResolution or FailureKind.Tls or FailureKind.ConnectTimeout =>
+                _attemptContent?.HasBegun ?? !(IsIdempotent || IsExtendedConnect),
+            // Over HTTP/2 the content goes out beside the headers, so there it only tells together with a redirect.
+            FailureKind.StreamRefused => _attemptContent is { HasBegun: true }
+                && !ReferenceEquals(Request.RequestUri, _target),
+            // Only a classifier of the user's says so of any other failure; it knows.
+            _ => false,
+        };
+
+    /// <summary>
+    /// A web socket over HTTP/2, say. It has no content to tell by, but over HTTP/2 the platform sends again only what
+    /// the server has provably not processed.
+    /// </summary>
+    private readonly bool IsExtendedConnect => Request.Headers.Protocol is not null;
+
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
     public void AimAt(Backend backend)
     {
-        Request.RequestUri = RequestAddress.On(backend, _path);
+        // Both may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET.
+        Request.Method = _method;
+        Request.RequestUri = _target = RequestAddress.On(backend, _path);
         _traceHeaders.Restore(Request);
         if (backend.Definition.Host is { } host)
         {
@@ -73,6 +105,11 @@ internal struct OutgoingMessage
             RestoreHost();
         }
 
+        if (!IsIdempotent)
+        {
+            TakeExpectation();
+        }
+
         if (_content is not null)
         {
             Request.Content = _attemptContent = new AttemptContent(_content);
@@ -81,7 +118,7 @@ internal struct OutgoingMessage
         {
             // The platform sends a request without content again by itself, whatever its method, when a kept
             // connection turns out closed. With a content, even an empty one, it does not.
-            Request.Content = new ByteArrayContent([]);
+            Request.Content = _attemptContent = new AttemptContent(new ByteArrayContent([]));
         }
     }
 
@@ -90,13 +127,31 @@ internal struct OutgoingMessage
     {
         try
         {
+            Request.Method = _method;
             Request.RequestUri = _address;
             Request.Content = _content;
             RestoreHost();
+            if (_isExpectationTaken)
+            {
+                Request.Headers.ExpectContinue = true;
+            }
         }
         catch (ObjectDisposedException)
         {
             // Its owner wants nothing back, and a response must not be lost for it.
+        }
+    }
+
+    /// <summary>
+    /// While the platform waits for the 100 it takes nothing for sent: when a kept connection turns out closed it sends
+    /// the head again by itself, which without content is the whole message.
+    /// </summary>
+    private void TakeExpectation()
+    {
+        if (Request.Headers.NonValidated.Contains(Expect) && Request.Headers.ExpectContinue == true)
+        {
+            Request.Headers.ExpectContinue = false;
+            _isExpectationTaken = true;
         }
     }
 

@@ -7,6 +7,10 @@ namespace Resilience.Http;
 /// <summary>A handler's options, checked and compiled for the request path. Immutable.</summary>
 internal sealed class RequestPolicy
 {
+    private static readonly Func<HttpResponseMessage?, Exception?, AttemptOutcome> Default = OutcomeClassifier.Classify;
+
+    private readonly Func<HttpResponseMessage?, Exception?, AttemptOutcome>? _classifier;
+
     public RequestPolicy(string pool, ResilientHandlerOptions options)
     {
         Ranges.ThrowIfAny("resilient handler's options", options.Problems());
@@ -17,7 +21,7 @@ internal sealed class RequestPolicy
         Retry = new RetryRules(options.Retry);
         ForeignHosts = options.ForeignHosts;
         TracksBodies = options.TrackResponseBodies;
-        Classify = options.Classifier;
+        _classifier = options.Classifier == Default ? null : options.Classifier;
     }
 
     public Uri LogicalAddress { get; }
@@ -34,7 +38,10 @@ internal sealed class RequestPolicy
 
     public bool TracksBodies { get; }
 
-    public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classify { get; }
+    /// <summary>What an attempt's response or exception shows about its backend.</summary>
+    /// <param name="clock">The pool's, which the default classification holds dates against.</param>
+    public AttemptOutcome Classify(HttpResponseMessage? response, Exception? exception, Clock clock) =>
+        _classifier is { } own ? own(response, exception) : OutcomeClassifier.ClassifyBy(clock, response, exception);
 }
 
 /// <summary>Where the handlers of one pool read the policy in force; a reload replaces it. Thread-safe.</summary>

@@ -11,46 +11,89 @@ internal static class RequestTelemetry
     /// <summary>Whether anybody wants spans; if not, requests go without the layer that makes them.</summary>
     public static bool IsTraced => Instruments.Activities.HasListeners();
 
-    /// <summary>Puts a span around a request.</summary>
+    /// <summary>Puts a span around a request; the call says at its end what came of it.</summary>
     public static async Task<HttpResponseMessage> TraceAsync(ResilientHandler handler, ResilientCall call)
     {
-        using var activity = Instruments.Activities.StartActivity(TelemetryNames.RequestActivity);
-        activity?.SetTag(TelemetryNames.PoolTag, call.Pool.Name);
+        var pool = call.Pool;
+        var span = Start(pool, TelemetryNames.RequestActivity);
+        span?.SetTag(TelemetryNames.PoolTag, pool.Name);
+        call.Span = span;
         try
         {
-            var response = await handler.SendUntracedAsync(call).ConfigureAwait(false);
-            var last = Attempts.LastOf(response);
-            var outcome = last?.Outcome ?? default;
-            activity?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name);
-            activity?.SetTag(TelemetryNames.ResultTag, ResultOf(outcome));
-            activity?.SetStatus(outcome.IsFailure ? ActivityStatusCode.Error : ActivityStatusCode.Unset);
-            return response;
+            return await handler.SendUntracedAsync(call).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
-            activity?.SetTag(TelemetryNames.ResultTag, exception.GetType().Name);
-            activity?.SetStatus(ActivityStatusCode.Error, exception.Message);
+            span?.SetStatus(ActivityStatusCode.Error, exception.Message);
             throw;
+        }
+        finally
+        {
+            Stop(pool, span);
         }
     }
 
-    public static void RecordAttempt(BackendLease lease, int number)
+    /// <summary>
+    /// Starts an attempt's span within the request's. It is the current one until the attempt is recorded, so that what
+    /// the transport makes of the sending, span and trace headers, is its child.
+    /// </summary>
+    /// <returns><see langword="null"/> if nobody wants it.</returns>
+    public static Activity? StartAttempt(BackendLease lease)
+    {
+        if (!IsTraced)
+        {
+            return null;
+        }
+
+        var pool = lease.Backend.Pool;
+        return Start(pool, TelemetryNames.AttemptActivity)
+            ?.SetTag(TelemetryNames.PoolTag, pool.Name)
+            .SetTag(TelemetryNames.BackendTag, lease.Backend.Name)
+            .SetTag(TelemetryNames.AttemptTag, Attempts.CountOf(lease));
+    }
+
+    /// <param name="number">Which attempt of the request it was, without those that never reached their backend.</param>
+    /// <param name="span">The attempt's span, which ends here.</param>
+    /// <param name="hasResponse">Whether it was answered.</param>
+    public static void RecordAttempt(BackendLease lease, int number, Activity? span, bool hasResponse)
     {
         var backend = lease.Backend;
         var pool = backend.Pool;
+        if (span is not null)
+        {
+            span.SetTag(TelemetryNames.ResultTag, ResultOf(lease.Outcome));
+            span.SetStatus(
+                hasResponse && !lease.Outcome.IsFailure ? ActivityStatusCode.Unset : ActivityStatusCode.Error,
+                hasResponse ? null : lease.Outcome.ToString()
+            );
+            Stop(pool, span);
+        }
+
         if (Instruments.AttemptDuration.Enabled)
         {
-            Instruments.AttemptDuration.Record(
-                Seconds(lease.EndedAt - lease.StartedAt),
-                new(TelemetryNames.PoolTag, pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.ResultTag, ResultOf(lease.Outcome))
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                lease,
+                static lease =>
+                    Instruments.AttemptDuration.Record(
+                        lease.Duration.TotalSeconds,
+                        new(TelemetryNames.PoolTag, lease.Backend.Pool.Name),
+                        new(TelemetryNames.BackendTag, lease.Backend.Name),
+                        new(TelemetryNames.ResultTag, ResultOf(lease.Outcome))
+                    )
             );
         }
 
         if (number > 1 && Instruments.Retries.Enabled)
         {
-            Instruments.Retries.Add(1, new KeyValuePair<string, object?>(TelemetryNames.PoolTag, pool.Name));
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                pool,
+                static pool =>
+                    Instruments.Retries.Add(1, new KeyValuePair<string, object?>(TelemetryNames.PoolTag, pool.Name))
+            );
         }
 
         if (lease.Outcome.Failure != FailureKind.None && pool.Logger.IsEnabled(LogLevel.Debug))
@@ -59,26 +102,72 @@ internal static class RequestTelemetry
         }
     }
 
+    /// <summary>Ends the span of an attempt of which nothing was learnt.</summary>
+    public static void AbandonAttempt(BackendPool pool, Activity span)
+    {
+        span.SetStatus(ActivityStatusCode.Error);
+        Stop(pool, span);
+    }
+
+    /// <param name="span">The request's span, which its own layer ends.</param>
     public static void RecordRequest(
         BackendPool pool,
         long startedAt,
         BackendLease? last,
         bool isDelivered,
-        bool isCancelled
+        bool isCancelled,
+        Activity? span
     )
     {
+        var result =
+            isCancelled && !isDelivered ? "cancelled"
+            : last is null ? "no_backend"
+            : ResultOf(last.Outcome);
+        span?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name)
+            .SetTag(TelemetryNames.ResultTag, result)
+            .SetTag(TelemetryNames.AttemptsTag, Attempts.CountOf(last))
+            .SetStatus(
+                isDelivered && last is { Outcome.IsFailure: false }
+                    ? ActivityStatusCode.Unset
+                    : ActivityStatusCode.Error
+            );
         if (Instruments.RequestDuration.Enabled)
         {
-            Instruments.RequestDuration.Record(
-                Seconds(pool.Clock.Ticks - startedAt),
-                new(TelemetryNames.PoolTag, pool.Name),
-                new(
-                    TelemetryNames.ResultTag,
-                    isCancelled && !isDelivered ? "cancelled"
-                        : last is null ? "no_backend"
-                        : ResultOf(last.Outcome)
-                )
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                (pool, startedAt, result),
+                static request =>
+                    Instruments.RequestDuration.Record(
+                        TimeSpan.FromTicks(request.pool.Clock.Ticks - request.startedAt).TotalSeconds,
+                        new(TelemetryNames.PoolTag, request.pool.Name),
+                        new(TelemetryNames.ResultTag, request.result)
+                    )
             );
+        }
+    }
+
+    private static Activity? Start(BackendPool pool, string name)
+    {
+        var outer = Activity.Current;
+        Listeners.Tell(pool.Logger, pool.Name, name, static name => Instruments.Activities.StartActivity(name));
+        // Looked for here, because a listener that throws at a start keeps it from being returned: by then the platform
+        // has made it the current one.
+        return ReferenceEquals(Activity.Current, outer) ? null : Activity.Current;
+    }
+
+    private static void Stop(BackendPool pool, Activity? span)
+    {
+        if (span is null)
+        {
+            return;
+        }
+
+        Listeners.Tell(pool.Logger, pool.Name, span, static span => span.Stop());
+        if (ReferenceEquals(Activity.Current, span))
+        {
+            // A listener threw before the platform gave the place back to the span around this one.
+            Activity.Current = span.Parent;
         }
     }
 
@@ -101,6 +190,4 @@ internal static class RequestTelemetry
             FailureKind.Request => "request",
             _ => "other",
         };
-
-    private static double Seconds(long ticks) => (double)ticks / TimeSpan.TicksPerSecond;
 }

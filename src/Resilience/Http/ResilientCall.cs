@@ -20,12 +20,16 @@ internal sealed class ResilientCall
     private CancellationToken _callerToken;
     private Deadline _deadline;
     private long _startedAt;
+    private long _endedAt;
     private OutgoingMessage _message;
     private TimeLimit _limit;
     private BackendLease? _lease;
+    private Activity? _attemptSpan;
     private HttpResponseMessage? _response;
     private Exception? _exception;
     private int _attempts;
+    private long _withdrawnAt;
+    private bool _hasWithdrawn;
     private Expiry _expiry;
     private bool _hasSearched;
     private bool _holdsLease;
@@ -46,6 +50,9 @@ internal sealed class ResilientCall
     public bool IsAsync { get; private set; }
 
     public BackendPool Pool => _pool;
+
+    /// <summary>The request's own span, if it is traced.</summary>
+    public Activity? Span { get; set; }
 
     private TimeSpan OwnAttemptTimeout => _options?.AttemptTimeout ?? _policy.AttemptTimeout;
 
@@ -91,6 +98,8 @@ internal sealed class ResilientCall
         _attempts++;
         _message.AimAt(lease.Backend);
         _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
+        _hasWithdrawn = false;
+        _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
     }
 
@@ -98,7 +107,8 @@ internal sealed class ResilientCall
     public void End(Task<HttpResponseMessage> sending)
     {
         var lease = _lease!;
-        lease.EndedAt = _pool.Clock.Ticks;
+        _endedAt = _pool.Clock.Ticks;
+        lease.Duration = TimeSpan.FromTicks(_endedAt - lease.StartedAt);
         if (sending.IsCompletedSuccessfully)
         {
             _response = sending.Result ?? throw new InvalidOperationException("The inner handler gave no response.");
@@ -118,7 +128,9 @@ internal sealed class ResilientCall
             lease.Report(outcome);
         }
 
-        RequestTelemetry.RecordAttempt(lease, _attempts);
+        var span = _attemptSpan;
+        _attemptSpan = null;
+        RequestTelemetry.RecordAttempt(lease, _attempts, span, hasResponse: _response is not null);
     }
 
     /// <summary>Whether the last attempt's result is the request's, because none may follow.</summary>
@@ -183,8 +195,8 @@ internal sealed class ResilientCall
     }
 
     /// <summary>
-    /// Whatever happened, gives back what is still held: the message as it came, the lease if no body took it over,
-    /// and this object, which must not be used any more.
+    /// Whatever happened, gives back what is still held: the lease if no body took it over, the price of an attempt that
+    /// was not made, the message as it came, and this object, which must not be used any more.
     /// </summary>
     public void Finish()
     {
@@ -195,6 +207,13 @@ internal sealed class ResilientCall
         }
 
         ReturnLease();
+        if (_hasWithdrawn)
+        {
+            // For an attempt that was never made: no backend was found, or the caller left before.
+            _hasWithdrawn = false;
+            _pool.Budget.GiveBack(_withdrawnAt);
+        }
+
         _message.Restore();
         if (!_isDelivered)
         {
@@ -202,12 +221,18 @@ internal sealed class ResilientCall
         }
 
         _limit.End(_pool.Clock, isTokenFree: false);
+        if (_attemptSpan is not null)
+        {
+            RequestTelemetry.AbandonAttempt(_pool, _attemptSpan);
+        }
+
         RequestTelemetry.RecordRequest(
             _pool,
             _startedAt,
             _lease,
             _isDelivered,
-            isCancelled: _callerToken.IsCancellationRequested
+            isCancelled: _callerToken.IsCancellationRequested,
+            Span
         );
         Forget();
         ObjectPool<ResilientCall>.TryGiveBack(this);
@@ -238,7 +263,7 @@ internal sealed class ResilientCall
     private Expiry ExpiryOfAttempt() =>
         _callerToken.IsCancellationRequested ? Expiry.Caller
         : !_limit.HasEnded ? Expiry.None
-        : _deadline.Left(_lease!.EndedAt) < TimeoutDefaults.Least ? Expiry.Total
+        : _deadline.Left(_endedAt) < TimeoutDefaults.Least ? Expiry.Total
         : Expiry.Attempt;
 
     private AttemptOutcome Classify() =>
@@ -257,8 +282,17 @@ internal sealed class ResilientCall
                 OutcomeKind.Neutral,
                 FailureKind.Request
             ),
-            _ => _policy.Classify(_response, _exception),
+            _ => Doubted(_policy.Classify(_response, _exception, _pool.Clock)),
         };
+
+    /// <summary>What never reached a backend may go elsewhere whatever it is, so it must be certain (law 2).</summary>
+    private AttemptOutcome Doubted(in AttemptOutcome outcome) =>
+        outcome.NeverSent && _response is null && _message.MayHaveArrived(outcome.Failure)
+            ? outcome with
+            {
+                NeverSent = false,
+            }
+            : outcome;
 
     private bool MayTryAgain()
     {
@@ -268,7 +302,7 @@ internal sealed class ResilientCall
             || !(_options?.Retry ?? _policy.Retry.IsEnabled)
             || !(outcome.NeverSent || _message.IsIdempotent)
             || !_message.CanSendAgain(_options?.IsContentReplayable)
-            || !_deadline.Allows(TimeSpan.Zero, _lease.EndedAt)
+            || !_deadline.Allows(TimeSpan.Zero, _endedAt)
         )
         {
             return false;
@@ -281,7 +315,8 @@ internal sealed class ResilientCall
             return true;
         }
 
-        return _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw();
+        _hasWithdrawn = _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw(out _withdrawnAt);
+        return _hasWithdrawn;
     }
 
     private HttpResponseMessage Deliver(HttpResponseMessage response)
@@ -357,6 +392,8 @@ internal sealed class ResilientCall
         _callerToken = default;
         _message = default;
         _lease = null;
+        _attemptSpan = null;
+        Span = null;
         _response = null;
         _exception = null;
         _attempts = 0;

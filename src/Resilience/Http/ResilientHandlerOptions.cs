@@ -40,8 +40,8 @@ public sealed class ResilientHandlerOptions
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
-            .. Timeouts.Problems().Select(each => ($"{nameof(Timeouts)}:{each.Option}", each.Problem)),
-            .. Retry.Problems().Select(each => ($"{nameof(Retry)}:{each.Option}", each.Problem)),
+            .. Ranges.Below(nameof(Timeouts), Timeouts?.Problems()),
+            .. Ranges.Below(nameof(Retry), Retry?.Problems()),
             (nameof(LogicalAddress), RequestAddress.LogicalProblem(LogicalAddress)),
             (
                 nameof(ForeignHosts),
@@ -49,5 +49,6 @@ public sealed class ResilientHandlerOptions
                     ? null
                     : Ranges.Problem((int)ForeignHosts, 0, (int)ForeignHosts.PassThrough)
             ),
+            (nameof(Classifier), Classifier is null ? "is null, must be a function" : null),
         ];
 }

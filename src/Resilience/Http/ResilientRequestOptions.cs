@@ -46,6 +46,10 @@ public sealed class ResilientRequestOptions
     /// Whether sending the request twice does no harm. <see langword="true"/> lets a POST be retried,
     /// <see langword="false"/> keeps a GET from it.
     /// </summary>
+    /// <remarks>
+    /// Where it does harm, <c>Expect: 100-continue</c> is not sent: the platform would send such a request again by
+    /// itself when a kept connection turns out closed.
+    /// </remarks>
     /// <value>The default is <see langword="null"/>: by method, or an <c>Idempotency-Key</c> header.</value>
     public bool? IsIdempotent { get; set; }
 

@@ -39,6 +39,16 @@ internal static class Ranges
     public static string? NotShorter(TimeSpan value, TimeSpan other, string otherName) =>
         value >= other ? null : $"is {value:c}, must not be shorter than {otherName} ({other:c})";
 
+    /// <summary>The rules of options inside others, under their name.</summary>
+    /// <param name="rules"><see langword="null"/> where code, or a null in configuration, took them away.</param>
+    public static IEnumerable<(string Option, string? Problem)> Below(
+        string section,
+        IEnumerable<(string Option, string? Problem)>? rules
+    ) =>
+        rules is null
+            ? [(section, "is null, must be a section")]
+            : rules.Select(rule => ($"{section}:{rule.Option}", rule.Problem));
+
     /// <summary>Throws one exception that names every problem of an options object.</summary>
     public static void ThrowIfAny(string what, IEnumerable<(string Option, string? Problem)> rules)
     {

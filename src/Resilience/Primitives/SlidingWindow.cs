@@ -91,6 +91,16 @@ internal sealed class SlidingWindow
     }
 
     /// <summary>
+    /// Takes back what was counted at <paramref name="thenMilliseconds"/>; nothing if its bucket has been turned over
+    /// since. No more may be taken back than was counted.
+    /// </summary>
+    public void TakeBack(long thenMilliseconds, uint first, uint second)
+    {
+        var epoch = EpochOf(thenMilliseconds);
+        TakeBack(ref _cells[epoch % (ulong)_cells.Length], epoch, first, second);
+    }
+
+    /// <summary>
     /// Both sums over the buckets that still lie within the window, those included that threads with a later time have
     /// begun already.
     /// </summary>

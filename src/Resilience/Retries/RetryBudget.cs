@@ -48,14 +48,24 @@ public sealed class RetryBudget
 
     /// <summary>Takes the price of one retry if the budget has it.</summary>
     /// <returns><see langword="false"/> if it has not: the retry must not be made.</returns>
-    public bool TryWithdraw() =>
-        _window.TryAdd(
-            _clock.Milliseconds,
+    public bool TryWithdraw() => TryWithdraw(out _);
+
+    /// <param name="moment">When it was, for giving it back.</param>
+    internal bool TryWithdraw(out long moment)
+    {
+        moment = _clock.Milliseconds;
+        return _window.TryAdd(
+            moment,
             0,
             1,
             Volatile.Read(ref _terms),
             static (terms, requests, retries) => retries + 1 <= terms.Allowed(requests)
         );
+    }
+
+    /// <summary>Gives back the price of a retry that was not made after all, once.</summary>
+    /// <param name="moment">When it was withdrawn; a price that the window has forgotten by now is nobody's.</param>
+    internal void GiveBack(long moment) => _window.TakeBack(moment, 0, 1);
 
     /// <summary>Applies new terms and keeps what is deposited; the window's length stays.</summary>
     internal void Configure(RetryBudgetOptions options)

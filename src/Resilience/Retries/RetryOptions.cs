@@ -8,11 +8,18 @@ namespace Resilience.Retries;
 /// </summary>
 public sealed class RetryOptions
 {
+    /// <summary>
+    /// For <see cref="MaxAttempts"/>: no limit but the caller's cancellation and, in a pool, its deadline and budget.
+    /// </summary>
+    public const int Unlimited = int.MaxValue;
+
     /// <summary>Whether a failed attempt is followed by another.</summary>
     /// <value>The default is <see langword="true"/>.</value>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Attempts in total, the first one included: 1 means no retry. Range: 1 to 100.</summary>
+    /// <summary>
+    /// Attempts in total, the first one included: 1 means no retry. Range: 1 to 100, or <see cref="Unlimited"/>.
+    /// </summary>
     /// <value>The default is 3.</value>
     public int MaxAttempts { get; set; } = RetryDefaults.MaxAttempts;
 
@@ -44,7 +51,7 @@ public sealed class RetryOptions
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
-            (nameof(MaxAttempts), Ranges.Problem(MaxAttempts, 1, 100)),
+            (nameof(MaxAttempts), MaxAttempts == Unlimited ? null : Ranges.Problem(MaxAttempts, 1, 100)),
             (nameof(InitialDelay), Ranges.Problem(InitialDelay, TimeSpan.Zero, Ranges.Hour)),
             (nameof(Multiplier), Ranges.Problem(Multiplier, 1, 10)),
             (nameof(MaxDelay), Ranges.Problem(MaxDelay, TimeSpan.Zero, Ranges.Hour)),

@@ -46,7 +46,7 @@ internal static class Instruments
     public static readonly Counter<long> StateChanges = Meter.CreateCounter<long>(
         TelemetryNames.StateChanges,
         "{change}",
-        "Changes of a backend's state."
+        "Changes of a backend's state, by the new one and its reason."
     );
 
     public static readonly Counter<long> Ejections = Meter.CreateCounter<long>(
@@ -64,7 +64,19 @@ internal static class Instruments
     public static readonly Counter<long> CircuitTransitions = Meter.CreateCounter<long>(
         TelemetryNames.CircuitTransitions,
         "{transition}",
-        "Transitions of a backend's circuit."
+        "Transitions of a backend's circuit, by the new state."
+    );
+
+    public static readonly Counter<long> FailOpens = Meter.CreateCounter<long>(
+        TelemetryNames.FailOpens,
+        "{fail-open}",
+        "Times that a pool began to ignore health verdicts because they would leave no backend."
+    );
+
+    public static readonly Counter<long> Reloads = Meter.CreateCounter<long>(
+        TelemetryNames.Reloads,
+        "{reload}",
+        "New configurations of a pool, applied or refused."
     );
 
     /// <summary>Whether requests may be given trace headers on their way.</summary>

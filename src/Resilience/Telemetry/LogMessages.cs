@@ -97,6 +97,21 @@ internal static partial class LogMessages
     )]
     public static partial void ProbesDoNotUseOwnPrimary(ILogger logger, string pool, string client);
 
+    [LoggerMessage(
+        206,
+        LogLevel.Warning,
+        "Pool {Pool}: {Count} probes did not end within {Seconds} s of their cancellation and were given up: {Backends}. "
+            + "A health probe must heed its token"
+    )]
+    public static partial void ProbesGivenUp(ILogger logger, string pool, int count, double seconds, string backends);
+
+    [LoggerMessage(
+        207,
+        LogLevel.Error,
+        "Pool {Pool}: a logger or a listener to metrics threw when it was told of a probe; probing goes on"
+    )]
+    public static partial void ProbeListenerThrew(ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(301, LogLevel.Debug, "Pool {Pool}: attempt {Attempt} on {Backend} failed: {Outcome}")]
     public static partial void AttemptFailed(ILogger logger, string pool, int attempt, string backend, string outcome);
 
@@ -111,7 +126,7 @@ internal static partial class LogMessages
         string client,
         TimeSpan clientTimeout,
         string pool,
-        TimeSpan totalTimeout
+        string totalTimeout
     );
 
     [LoggerMessage(
@@ -125,7 +140,7 @@ internal static partial class LogMessages
         string client,
         TimeSpan clientTimeout,
         string pool,
-        TimeSpan attemptTimeout
+        string attemptTimeout
     );
 
     [LoggerMessage(304, LogLevel.Error, "Pool {Pool}: a listener to metrics or activities threw; the request goes on")]

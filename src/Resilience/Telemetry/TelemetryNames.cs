@@ -23,6 +23,8 @@ public static class TelemetryNames
     internal const string Ejections = "resilience.backend.ejections";
     internal const string Detections = "resilience.backend.detections";
     internal const string CircuitTransitions = "resilience.circuit.transitions";
+    internal const string FailOpens = "resilience.pool.fail_opens";
+    internal const string Reloads = "resilience.pool.reloads";
 
     internal const string PoolTag = "resilience.pool";
     internal const string BackendTag = "resilience.backend";

@@ -3,6 +3,8 @@ using System.Net.Http.Json;
 using Resilience.DependencyInjection;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
+using Resilience.TestBackend;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Http;
 
@@ -25,7 +27,10 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
     public static TheoryData<WireFault, string, string> UnsafeRequestsOnWireFaults()
     {
         var data = new TheoryData<WireFault, string, string>();
-        foreach (var fault in Enum.GetValues<WireFault>().Where(each => each != WireFault.Ok))
+        foreach (
+            var fault in Enum.GetValues<WireFault>()
+                .Where(each => each is not (WireFault.Ok or WireFault.RedirectToNobody))
+        )
         {
             foreach (var content in Contents.Keys)
             {
@@ -56,6 +61,89 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
 
         await sending.Should().ThrowAsync<Exception>();
         await AssertArrivedOnceAsync(client, first, second, method);
+    }
+
+    public static TheoryData<WireFault, string, string> ExpectingRequests()
+    {
+        var data = new TheoryData<WireFault, string, string>();
+        foreach (
+            var fault in new[]
+            {
+                WireFault.CloseReusedConnectionWithoutAByte,
+                WireFault.CloseReusedConnectionAndListener,
+                WireFault.ResetReusedConnection,
+            }
+        )
+        {
+            data.Add(fault, "POST", "nothing");
+            data.Add(fault, "POST", "bytes");
+            data.Add(fault, "PATCH", "a stream");
+        }
+
+        return data;
+    }
+
+    /// <summary>
+    /// With <c>Expect: 100-continue</c> the platform does not count a message as sent before it begins with the content,
+    /// and sends its head again on another connection.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(ExpectingRequests))]
+    public async Task Unsafe_ExpectingA100_ArrivesOnceAndFails(WireFault fault, string method, string content)
+    {
+        var (first, second) = (Server(), Server());
+        var client = Connect(options => options.Add("a", first).Add("b", second));
+        await KeepConnectionsAsync(client);
+        first.Fault = second.Fault = fault;
+        using var request = new HttpRequestMessage(new HttpMethod(method), Relative("once"));
+        request.Headers.ExpectContinue = true;
+        request.Content = Contents[content]();
+
+        var sending = () => client.Http.SendAsync(request);
+
+        await sending.Should().ThrowAsync<Exception>();
+        request.Headers.ExpectContinue.Should().BeTrue("the message comes back as it was");
+        await AssertArrivedOnceAsync(client, first, second, method);
+    }
+
+    /// <summary>The POST has been answered with a redirect, and it is the GET after it that reaches nobody.</summary>
+    [Theory]
+    [InlineData("nothing")]
+    [InlineData("bytes")]
+    public async Task Post_RedirectedToNobody_ArrivesOnceAndFails(string content)
+    {
+        var (first, second) = (Server(WireFault.RedirectToNobody), Server(WireFault.RedirectToNobody));
+        var client = Connect(options => options.Add("a", first).Add("b", second).Transport.AllowAutoRedirect = true);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Relative("once"));
+        request.Content = Contents[content]();
+
+        var sending = () => client.Http.SendAsync(request);
+
+        await sending.Should().ThrowAsync<HttpRequestException>();
+        await AssertArrivedOnceAsync(client, first, second, "POST");
+    }
+
+    /// <summary>What the platform has sent again by itself and then finds refused may still go to another backend.</summary>
+    [Theory]
+    [InlineData("GET", "nothing")]
+    [InlineData("PUT", "bytes")]
+    [InlineData("DELETE", "nothing")]
+    public async Task Idempotent_BackendGoesAwayOnAKeptConnection_IsAnsweredByTheOther(string method, string content)
+    {
+        var (first, second) = (Server(), Server());
+        var client = Connect(options => options.Add("a", first).Add("b", second));
+        await KeepConnectionsAsync(client);
+        first.Fault = WireFault.CloseReusedConnectionAndListener;
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), Relative("once"));
+            request.Content = Contents[content]();
+            using var response = await client.Http.SendAsync(request);
+            response.GetBackend()!.Name.Should().Be("b");
+        }
+
+        first.Requests.Count(IsOnce).Should().Be(1);
     }
 
     /// <summary>The platform's own way: this is what the library must keep from happening.</summary>
@@ -96,13 +184,8 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
     [InlineData(WireFault.AcceptAndNeverAnswer)]
     public async Task Idempotent_SameFaultOnOneOfTwo_Succeeds(WireFault fault)
     {
-        var (first, second) = (Server(), Server());
-        var client = Connect(options =>
-        {
-            options.Add("a", first).Add("b", second).Timeouts.Attempt = Limits.Attempt;
-            // One timeout is enough to wait for.
-            options.PassiveHealth.ConsecutiveFailures = fault == WireFault.AcceptAndNeverAnswer ? 1 : 5;
-        });
+        var (first, second, time) = (Server(), Server(), new FakeTime());
+        var client = Connect(time, options => options.Add("a", first).Add("b", second));
         await KeepConnectionsAsync(client);
         first.Fault = fault;
 
@@ -110,7 +193,7 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
         {
             using var request = new HttpRequestMessage(new HttpMethod(method), Relative("idempotent"));
             request.Content = method == "PUT" ? new ByteArrayContent([1, 2, 3]) : null;
-            using var response = await client.Http.SendAsync(request);
+            using var response = await SendPastAsync(first, time, () => client.Http.SendAsync(request));
             response.StatusCode.Should().Be(HttpStatusCode.OK, method);
         }
 
@@ -203,21 +286,21 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
         await backends.A.SetFaultAsync(fault);
         try
         {
-            var client = Connect(options =>
-            {
-                options.Add(backends.A, backends.B);
-                options.Timeouts.Attempt = Limits.Attempt;
-                // One timeout is enough to wait for.
-                options.PassiveHealth.ConsecutiveFailures = fault == "hang" ? 1 : 5;
-            });
+            var time = new FakeTime();
+            var client = Connect(time, options => options.Add(backends.A, backends.B));
             for (var i = 0; i < 4; i++)
             {
                 var id = $"get-{fault}-{i}";
                 using var request = new HttpRequestMessage(HttpMethod.Get, Relative("echo"));
                 request.Headers.Add("X-Request-Id", id);
 
-                using var response = await client.Http.SendAsync(request);
+                using var response = await SendPastAsync(
+                    async () => fault == "hang" && (await backends.A.GetRequestsAsync()).Any(IsThis),
+                    time,
+                    () => client.Http.SendAsync(request)
+                );
 
+                bool IsThis(RecordedRequest each) => each.RequestId == id;
                 response.GetBackend()!.Name.Should().Be("b");
                 response.StatusCode.Should().Be(HttpStatusCode.OK);
                 response.GetAttempts().Should().HaveCountLessThanOrEqualTo(2);

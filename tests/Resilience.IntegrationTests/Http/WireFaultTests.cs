@@ -1,6 +1,7 @@
 using Resilience.Backends;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Http;
 
@@ -13,12 +14,12 @@ public sealed class WireFaultTests : ResilienceTest
     [InlineData(WireFault.AcceptAndNeverAnswer, FailureKind.AttemptTimeout)]
     public async Task Attempts_FaultOnTheWire_NameItAndAnotherBackendAnswers(WireFault fault, FailureKind kind)
     {
-        var (first, second) = (Server(fault), Server());
-        var client = Connect(options => options.Add("a", first).Add("b", second).Timeouts.Attempt = Limits.Attempt);
+        var (first, second, time) = (Server(fault), Server(), new FakeTime());
+        var client = Connect(time, options => options.Add("a", first).Add("b", second));
 
         // In turn from a random start: at least one of two meets the fault.
-        using var one = await client.Http.GetAsync(Relative(""));
-        using var two = await client.Http.GetAsync(Relative(""));
+        using var one = await SendPastAsync(first, time, () => client.Http.GetAsync(Relative("")));
+        using var two = await SendPastAsync(first, time, () => client.Http.GetAsync(Relative("")));
 
         var met = new[] { one, two }.Select(each => each.GetAttempts()).Where(each => each.Count > 1).ToList();
         met.Should().NotBeEmpty();

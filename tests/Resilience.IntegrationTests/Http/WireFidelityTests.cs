@@ -8,7 +8,7 @@ namespace Resilience.IntegrationTests.Http;
 
 /// <summary>
 /// What a backend receives is byte for byte what a bare <see cref="HttpClient"/> would have sent to it, and what the
-/// caller receives is what the bare one would have received (R12).
+/// caller receives is what the bare one would have received (S73).
 /// </summary>
 public sealed class WireFidelityTests(SharedBackends backends) : ResilienceTest, IClassFixture<SharedBackends>
 {

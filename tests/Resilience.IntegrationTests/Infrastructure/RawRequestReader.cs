@@ -13,7 +13,14 @@ internal sealed class RawRequestReader(Socket socket, int connection)
 
     /// <summary>The next request, or null when the connection ended before its first byte.</summary>
     /// <param name="onRequestLine">Called when the request line has arrived, whatever comes of the rest.</param>
-    public async Task<RawRequest?> ReadAsync(Action onRequestLine, CancellationToken cancellationToken)
+    /// <param name="isExpectationMet">
+    /// Whether a client that expects a 100 before it sends the body gets one; if not, its body is not waited for.
+    /// </param>
+    public async Task<RawRequest?> ReadAsync(
+        Action onRequestLine,
+        Func<bool> isExpectationMet,
+        CancellationToken cancellationToken
+    )
     {
         var head = new MemoryStream();
         var body = new MemoryStream();
@@ -24,7 +31,22 @@ internal sealed class RawRequestReader(Socket socket, int connection)
                 return head.Length == 0 ? null : Request(isComplete: false);
             }
 
-            return Request(await ReadBodyAsync(Encoding.Latin1.GetString(head.ToArray()), body, cancellationToken));
+            var text = Encoding.Latin1.GetString(head.ToArray());
+            if (HeaderValue(text, "Expect") is not null)
+            {
+                if (!isExpectationMet())
+                {
+                    return Request(isComplete: true);
+                }
+
+                await socket.SendAsync(
+                    "HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(),
+                    SocketFlags.None,
+                    cancellationToken
+                );
+            }
+
+            return Request(await ReadBodyAsync(text, body, cancellationToken));
         }
         catch (SocketException)
         {

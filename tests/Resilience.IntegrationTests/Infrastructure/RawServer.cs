@@ -106,7 +106,7 @@ internal sealed class RawServer : IAsyncDisposable
             }
         }
         catch (Exception problem)
-            when (problem is OperationCanceledException or SocketException or ObjectDisposedException)
+            when (problem is OperationCanceledException or SocketException or InvalidOperationException)
         {
             // Stopped.
         }
@@ -137,7 +137,12 @@ internal sealed class RawServer : IAsyncDisposable
         var reader = new RawRequestReader(socket, connection);
         for (var isReused = false; ; isReused = true)
         {
-            var request = await reader.ReadAsync(() => Interlocked.Increment(ref _requestCount), _stopping.Token);
+            var request = await reader.ReadAsync(
+                () => Interlocked.Increment(ref _requestCount),
+                // Without a byte means without the 100 that an expecting client waits for.
+                isExpectationMet: () => !(isReused && IsClosing(_fault)),
+                _stopping.Token
+            );
             if (request is null)
             {
                 return;
@@ -155,6 +160,12 @@ internal sealed class RawServer : IAsyncDisposable
         }
     }
 
+    private static bool IsClosing(WireFault fault) =>
+        fault
+            is WireFault.CloseReusedConnectionWithoutAByte
+                or WireFault.CloseReusedConnectionAndListener
+                or WireFault.ResetReusedConnection;
+
     /// <summary>Answers as the fault says; false when the connection has ended.</summary>
     private async Task<bool> AnswerAsync(Socket socket, bool isReused)
     {
@@ -163,6 +174,20 @@ internal sealed class RawServer : IAsyncDisposable
             case WireFault.CloseReusedConnectionWithoutAByte when isReused:
                 Close(socket);
                 return false;
+            case WireFault.CloseReusedConnectionAndListener when isReused:
+                // Before the client can see the end of this connection.
+                _listener.Stop();
+                Close(socket);
+                return false;
+            case WireFault.RedirectToNobody:
+                await SendAsync(
+                    socket,
+                    Encoding.ASCII.GetBytes(
+                        "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n"
+                            + $"Location: http://127.0.0.1:{TestPorts.Next()}/nobody\r\n\r\n"
+                    )
+                );
+                return true;
             case WireFault.ResetReusedConnection when isReused:
                 Reset(socket);
                 return false;

@@ -8,6 +8,7 @@ using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Http;
 using Resilience.Selection;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Infrastructure;
 
@@ -108,6 +109,52 @@ public abstract class ResilienceTest : IAsyncLifetime
         Register(services, configure, configurePool, configureClient);
         var provider = services.BuildServiceProvider();
         return Own(Made(provider, () => provider.DisposeAsync()));
+    }
+
+    /// <summary>
+    /// A client whose pool lives on a clock that only the test moves: its attempts time out when the test says so, and
+    /// never because the machine is busy.
+    /// </summary>
+    private protected ResilientClient Connect(FakeTime time, Action<ResilientBackendsOptions> configure) =>
+        Connect(configure, pool => pool.Services.AddSingleton<TimeProvider>(time));
+
+    /// <summary>
+    /// Sends, and lets an attempt's time pass when the request has come to that server and it does not answer.
+    /// </summary>
+    private protected static Task<HttpResponseMessage> SendPastAsync(
+        RawServer silent,
+        FakeTime time,
+        Func<Task<HttpResponseMessage>> send
+    )
+    {
+        var before = silent.RequestCount;
+        return SendPastAsync(
+            () => Task.FromResult(silent.Fault == WireFault.AcceptAndNeverAnswer && silent.RequestCount > before),
+            time,
+            send
+        );
+    }
+
+    /// <summary>Sends, and lets an attempt's time pass when the request has come to where it is never answered.</summary>
+    private protected static async Task<HttpResponseMessage> SendPastAsync(
+        Func<Task<bool>> isStuck,
+        FakeTime time,
+        Func<Task<HttpResponseMessage>> send
+    )
+    {
+        var sending = send();
+        var hasStuck = false;
+        await Eventually.BecomesTrueAsync(
+            async () => sending.IsCompleted || (hasStuck = await isStuck()),
+            Limits.Wait,
+            "the request is answered, or waits where it never will be"
+        );
+        if (hasStuck)
+        {
+            time.Advance(new ResilientBackendsOptions().Timeouts.Attempt);
+        }
+
+        return await sending.WaitAsync(Limits.Wait);
     }
 
     private protected async Task<ResilientClient> ConnectByHostAsync(Action<ResilientBackendsOptions> configure)

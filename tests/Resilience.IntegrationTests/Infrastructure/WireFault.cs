@@ -15,6 +15,15 @@ public enum WireFault
     /// <summary>As before, with RST: what a restarted server or a forgetful firewall looks like.</summary>
     ResetReusedConnection,
 
+    /// <summary>
+    /// Closes the second request of a connection with FIN and without a byte, and accepts no connection from then on: a
+    /// server that goes away. What the platform sends again by itself is then refused.
+    /// </summary>
+    CloseReusedConnectionAndListener,
+
+    /// <summary>Answers 302 with a location where nobody listens.</summary>
+    RedirectToNobody,
+
     /// <summary>Answers with a length of 1000 and 100 bytes, then resets the connection.</summary>
     ResetMidBody,
 

@@ -108,7 +108,7 @@ public sealed partial class HouseTests
             .And.Contain((Extensions, "Resilience.Http.ResilientHandler"))
             .And.Contain(each =>
                 each.From == "Resilience.Health.Active.HealthChecker"
-                && each.To.StartsWith("Resilience.Telemetry.LogMessages::ProbeThrew(", StringComparison.Ordinal)
+                && each.To.StartsWith("Resilience.Timeouts.TimeLimit::Start(", StringComparison.Ordinal)
             );
     }
 

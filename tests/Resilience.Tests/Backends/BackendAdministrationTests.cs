@@ -176,6 +176,69 @@ public sealed class BackendAdministrationTests
         (await draining).Should().BeTrue();
     }
 
+    /// <summary>
+    /// Who leaves last counts itself out and then wakes the drains. Held up between the two, it woke a later drain that
+    /// had attempts in flight, and that said that there were none.
+    /// </summary>
+    [Fact]
+    public async Task DrainAsync_WokenByOneWhoLeftBeforeItBegan_WaitsOn()
+    {
+        using var pool = Pools.Create(_time, "a", "b");
+        var backend = pool.Find("a")!;
+        backend.Lease();
+        backend.CountOut().Should().BeTrue("it was the last one");
+        var later = backend.Lease();
+
+        var draining = backend.DrainAsync(TimeSpan.FromSeconds(10));
+        backend.WakeDrains();
+        await RoomForOthersAsync();
+        draining.IsCompleted.Should().BeFalse("one is in flight");
+        later.Return();
+
+        (await draining).Should().BeTrue();
+        backend.InFlight.Should().Be(0);
+    }
+
+    /// <summary>A wake-up that was none does not make the time longer.</summary>
+    [Fact]
+    public async Task DrainAsync_WokenForNothing_StillEndsAtItsTime()
+    {
+        using var pool = Pools.Create(_time, "a", "b");
+        var backend = pool.Find("a")!;
+        var lease = backend.Lease();
+
+        var draining = backend.DrainAsync(TimeSpan.FromSeconds(10));
+        _time.Advance(TimeSpan.FromSeconds(6));
+        backend.WakeDrains();
+        await RoomForOthersAsync();
+        _time.Advance(TimeSpan.FromSeconds(4));
+
+        (await draining).Should().BeFalse();
+        lease.Return();
+    }
+
+    /// <summary>
+    /// At the end of a drain nothing is in flight, whoever leaves at that moment, and no drain waits for ever.
+    /// </summary>
+    [Fact]
+    public async Task DrainAsync_LeasesReturnedByManyThreads_EndsWithNoneInFlight()
+    {
+        using var pool = Pools.Create(_time, "a", "b");
+        var backend = pool.Find("a")!;
+        var drainedWithSomeOut = 0;
+        for (var round = 0; round < 2_000; round++)
+        {
+            backend.Enable();
+            var leases = Enumerable.Range(0, 3).Select(_ => backend.Lease()).ToArray();
+            var returning = leases.Select(lease => Task.Run(lease.Return)).ToArray();
+            var isDrained = await backend.DrainAsync(Timeout.InfiniteTimeSpan).WaitAsync(TimeSpan.FromSeconds(15));
+            drainedWithSomeOut += isDrained && backend.InFlight > 0 ? 1 : 0;
+            await Task.WhenAll(returning);
+        }
+
+        drainedWithSomeOut.Should().Be(0);
+    }
+
     [Fact]
     public async Task DrainAsync_OfARemovedBackend_WaitsForWhatItHas()
     {
@@ -305,5 +368,47 @@ public sealed class BackendAdministrationTests
 
         backend.Status.Reason.Should().Be(StateReason.Disabled);
         backend.Status.Since.Should().Be(since, "it has been unhealthy all the time (R59)");
+    }
+
+    /// <summary>What is shown beside the state is as young as the state.</summary>
+    [Fact]
+    public void Status_SameObjectionForAnotherReason_ShowsTheYoungerDetail()
+    {
+        using var pool = Pools.Create(_time, Pools.CircuitsOpenAfter(1), "a", "b");
+        var backend = pool.Find("a")!;
+        backend.Fail();
+        var since = backend.Status.Since;
+        backend.Status.Detail.Should().EndWith("no connection");
+        _time.Advance(Pools.Break);
+
+        backend.FailWith(FailureKind.ConnectionLost);
+
+        backend.Status.Reason.Should().Be(StateReason.Circuit);
+        backend.Status.Detail.Should().EndWith("connection lost");
+        backend.Status.Since.Should().Be(since);
+    }
+
+    /// <summary>A pool that has ended has no backend that takes traffic, and none that seems to.</summary>
+    [Fact]
+    public void Status_PoolDisposed_IsNotHealthyAnyMore()
+    {
+        var pool = Pools.Create(_time, "a", "b");
+        var backend = pool.Find("a")!;
+
+        pool.Dispose();
+
+        backend.State.Should().Be(BackendState.Draining);
+        backend.IsAlive.Should().BeFalse();
+        backend.Administration.Should().Be(AdministrativeState.Draining);
+        pool.GetHealthyBackends().Should().BeEmpty();
+    }
+
+    /// <summary>Lets continuations run that are wrong to be there.</summary>
+    private static async Task RoomForOthersAsync()
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            await Task.Run(() => { });
+        }
     }
 }

@@ -143,6 +143,65 @@ public sealed class BackendLeaseTests
         second.Return();
     }
 
+    [Fact]
+    public void StartedAt_StaysWhateverBecomesOfTheLease()
+    {
+        using var pool = Pools.Create(_time, "a");
+        var lease = pool.Find("a")!.Lease();
+        lease.StartedAt = long.MaxValue >> 2;
+
+        lease.Report(Success);
+        var reported = lease.StartedAt;
+        lease.Return();
+
+        reported.Should().Be(long.MaxValue >> 2);
+        lease.StartedAt.Should().Be(long.MaxValue >> 2);
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(10, 10)]
+    [InlineData(19, 10)]
+    [InlineData(TimeSpan.TicksPerHour, TimeSpan.TicksPerHour)]
+    [InlineData(TimeSpan.TicksPerDay, uint.MaxValue * 10L)]
+    [InlineData(-1, 0)]
+    public void Duration_IsKeptInWholeMicroseconds(long ticks, long kept)
+    {
+        using var pool = Pools.Create(_time, "a");
+        var lease = pool.Find("a")!.Lease();
+
+        lease.Duration = TimeSpan.FromTicks(ticks);
+
+        lease.Duration.Should().Be(TimeSpan.FromTicks(kept));
+        lease.Return();
+    }
+
+    /// <summary>Law 4: who is told of an outcome may run a listener to metrics, and what that throws costs no lease.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Return_ObserverThrows_GivesBackTheCountAllTheSame(bool hasOutcome)
+    {
+        using var pool = Pools.Create(_time, "a");
+        pool.Observer = new ThrowingObserver();
+        var lease = pool.Find("a")!.Lease();
+
+        var returning = () =>
+        {
+            if (hasOutcome)
+            {
+                lease.Return(Failure);
+            }
+            else
+            {
+                lease.Return();
+            }
+        };
+
+        returning.Should().Throw<InvalidOperationException>().WithMessage("observer");
+        pool.Find("a")!.InFlight.Should().Be(0);
+    }
+
     /// <summary>Law 4 under threads: returned and reported by several at once, and never seen below zero.</summary>
     [Fact]
     public async Task Return_ByManyThreadsAtOnce_CountsEachLeaseOnce()
@@ -244,5 +303,11 @@ public sealed class BackendLeaseTests
             .BeLessThanOrEqualTo(4, "there are four workers, and a count below zero would show as a huge one");
         pool.Backends.Should().AllSatisfy(backend => backend.InFlight.Should().Be(0));
         pool.Backends.Sum(backend => backend.Attempts).Should().Be(taken);
+    }
+
+    private sealed class ThrowingObserver : IOutcomeObserver
+    {
+        public void OnOutcome(Backend backend, in AttemptOutcome outcome) =>
+            throw new InvalidOperationException("observer");
     }
 }

@@ -89,6 +89,35 @@ public sealed class BackendPoolConstructionTests
         create.Should().Throw<ArgumentException>().WithMessage("*Ratio is -1*");
     }
 
+    /// <summary>Law 16: all problems at once, each with its place.</summary>
+    [Fact]
+    public void Constructor_CircuitAndBudgetOutOfRange_NamesBoth()
+    {
+        var options = new BackendPoolOptions
+        {
+            CircuitBreaker = new CircuitBreakerOptions { HalfOpenTrials = 64 },
+            RetryBudget = new RetryBudgetOptions { Ratio = -1 },
+        };
+        var create = () => new BackendPool("catalog", One, new RoundRobinSelector(), options);
+
+        create
+            .Should()
+            .Throw<ArgumentException>()
+            .WithMessage("*CircuitBreaker:HalfOpenTrials is 64*; RetryBudget:Ratio is -1*");
+    }
+
+    [Fact]
+    public void Constructor_OptionsThatAreNull_NamesEachOne()
+    {
+        var options = new BackendPoolOptions { CircuitBreaker = null!, RetryBudget = null! };
+        var create = () => new BackendPool("catalog", One, new RoundRobinSelector(), options);
+
+        create
+            .Should()
+            .Throw<ArgumentException>()
+            .WithMessage("*CircuitBreaker is null, must be a section; RetryBudget is null, must be a section.");
+    }
+
     /// <summary>R181, S1.</summary>
     [Fact]
     public void Constructor_NewBackends_AreHealthyAndTakeTraffic()

@@ -69,7 +69,7 @@ public sealed class PoolSnapshotTests
 
         pool.Snapshot.IsFailOpen.Should().BeTrue();
         pool.AvailableNames().Should().Equal("a");
-        pool.Snapshot.Refusals.Should().Be(new Refusals(1, 1, 1, 1, 0, 0, 1));
+        pool.Snapshot.Refusals.Should().Be(new Refusals(1, 1, 1, 1, 0, 0, 0), "a takes traffic");
     }
 
     /// <summary>Law 5: what advice did not take away, ignoring advice does not bring back.</summary>

@@ -64,6 +64,9 @@ internal static class Pools
     public static void Fail(this Backend backend, int times = 1) =>
         backend.End(times, new AttemptOutcome(OutcomeKind.Failure, FailureKind.Connect));
 
+    public static void FailWith(this Backend backend, FailureKind kind) =>
+        backend.End(1, new AttemptOutcome(OutcomeKind.Failure, kind));
+
     public static void FailInApplication(this Backend backend, int times = 1) =>
         backend.End(times, new AttemptOutcome(OutcomeKind.ApplicationFailure, FailureKind.Status, 500));
 

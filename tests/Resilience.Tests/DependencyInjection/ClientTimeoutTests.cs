@@ -100,6 +100,27 @@ public sealed class ClientTimeoutTests
         warnings[1].Message.Should().Contain("(00:00:10)").And.Contain("Timeouts:Attempt");
     }
 
+    [Fact]
+    public async Task Warnings_OfNoLimit_SayInfinite()
+    {
+        await using var scene = new Scene();
+        scene.AddPool(
+            "catalog",
+            options =>
+                (options.Timeouts.Total, options.Timeouts.Attempt) = (
+                    Timeout.InfiniteTimeSpan,
+                    Timeout.InfiniteTimeSpan
+                )
+        );
+        scene.AddClient("client", "catalog").ConfigureHttpClient(each => each.Timeout = TimeSpan.FromSeconds(50));
+
+        using var client = scene.Clients.CreateClient("client");
+
+        var warnings = Warnings(scene);
+        warnings[0].Message.Should().Contain("total timeout of pool catalog (infinite)");
+        warnings[1].Message.Should().Contain("attempt timeout of pool catalog (infinite)");
+    }
+
     private static LogEntry[] Warnings(Scene scene) =>
         [.. scene.Logs.Entries.Where(each => each.EventId.Id is WithinTotal or WithinAttempt)];
 }

@@ -275,6 +275,21 @@ public sealed class ConfigurationErrorTests
     }
 
     [Fact]
+    public void Configuration_SameNameOnABackendThatIsWrongToo_IsReportedWithTheOtherProblem()
+    {
+        var failures = FailuresOf(
+            ("Backends:0:Name", "x"),
+            ("Backends:1:Address", "ftp://b"),
+            ("Backends:1:Name", "x")
+        );
+
+        failures
+            .Select(each => each.Split(' ')[0])
+            .Should()
+            .BeEquivalentTo($"{Path}:Backends:1:Address", $"{Path}:Backends:1");
+    }
+
+    [Fact]
     public void Configuration_SameAddressWithTwoNames_IsFine()
     {
         using var provider = Build(

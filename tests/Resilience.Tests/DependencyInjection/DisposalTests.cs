@@ -129,6 +129,7 @@ public sealed class DisposalTests
 
     [Theory]
     [InlineData("selector")]
+    [InlineData("random")]
     [InlineData("probe")]
     [InlineData("probe handler")]
     [InlineData("transport")]
@@ -139,6 +140,7 @@ public sealed class DisposalTests
         _ = part switch
         {
             "selector" => pool.UseSelector(_ => throw new NotSupportedException("own")),
+            "random" => pool.UseRandom(_ => throw new NotSupportedException("own")),
             "probe" => pool.UseHealthProbe(_ => throw new NotSupportedException("own")),
             "probe handler" => pool.ConfigureProbeHandler(_ => throw new NotSupportedException("own")),
             _ => pool.ConfigureTransport(_ => throw new NotSupportedException("own")),

@@ -252,6 +252,19 @@ public sealed class RegistrationTests
         scene.Stub.Requests.Select(each => each.Uri).Should().Equal("http://b/", "http://b/");
     }
 
+    /// <summary>Law 14: whatever a pool draws comes from the source that it was given.</summary>
+    [Fact]
+    public async Task UseRandom_OfTheApplication_IsWhatThePoolDrawsFrom()
+    {
+        await using var scene = new Scene();
+        var random = new ScriptedRandom(0.5);
+        scene.AddPool("catalog", "http://a:80").UseRandom(_ => random);
+        scene.AddPool("orders", "http://b:80");
+
+        scene.Pool("catalog").Random.Should().BeSameAs(random);
+        scene.Pool("orders").Random.Should().BeSameAs(scene.Random);
+    }
+
     [Fact]
     public async Task UseClassifier_OfTheApplication_Decides()
     {

@@ -8,7 +8,8 @@ namespace Resilience.Tests.DependencyInjection;
 
 /// <summary>
 /// An application's services on a fake clock, with its log and its transport collected: register with
-/// <see cref="Services"/>, then use <see cref="Provider"/>. Pools probe with <see cref="Probe"/> unless told otherwise.
+/// <see cref="Services"/>, then use <see cref="Provider"/>. Pools probe with <see cref="Probe"/> and draw from
+/// <see cref="Random"/> unless told otherwise.
 /// </summary>
 internal sealed class Scene : IAsyncDisposable
 {
@@ -28,6 +29,8 @@ internal sealed class Scene : IAsyncDisposable
 
     public RecordingProbe Probe { get; } = new();
 
+    public Random Random { get; } = new SeededRandom(1);
+
     public ServiceCollection Services { get; } = new();
 
     /// <summary>Built on first use.</summary>
@@ -40,7 +43,10 @@ internal sealed class Scene : IAsyncDisposable
 
     /// <summary>A pool that never touches a socket.</summary>
     public IResilientBackendsBuilder AddPool(string name, params string[] addresses) =>
-        Services.AddResilientBackends(name, options => Add(options, addresses)).UseHealthProbe(_ => Probe);
+        Services
+            .AddResilientBackends(name, options => Add(options, addresses))
+            .UseHealthProbe(_ => Probe)
+            .UseRandom(_ => Random);
 
     /// <summary>A pool of one backend.</summary>
     public IResilientBackendsBuilder AddPool(string name, Action<ResilientBackendsOptions> configure) =>
@@ -53,7 +59,8 @@ internal sealed class Scene : IAsyncDisposable
                     configure(options);
                 }
             )
-            .UseHealthProbe(_ => Probe);
+            .UseHealthProbe(_ => Probe)
+            .UseRandom(_ => Random);
 
     /// <summary>A named client of a pool, whose transport is <see cref="Stub"/>.</summary>
     public IHttpClientBuilder AddClient(string name, string pool) =>

@@ -57,4 +57,37 @@ internal static class Answers
             see?.Invoke(wire.ToArray());
             return await then(request, token).ConfigureAwait(false);
         };
+
+    /// <summary>Reads the request's content as <see cref="SocketsHttpHandler"/> does, which holds it to its length.</summary>
+    public static Answer Transmitting(Answer then) =>
+        async (request, token) =>
+        {
+            var promised = request.Content!.Headers.ContentLength;
+            using var wire = new LimitedWire(promised ?? long.MaxValue);
+            await request.Content.CopyToAsync(wire, token).ConfigureAwait(false);
+            return wire.Length < promised
+                ? throw new HttpRequestException("fewer bytes than promised")
+                : await then(request, token).ConfigureAwait(false);
+        };
+
+    private sealed class LimitedWire(long limit) : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => Write(buffer.ToArray(), 0, buffer.Length);
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            if (Length + count > limit)
+            {
+                throw new HttpRequestException("more bytes than promised");
+            }
+
+            base.Write(buffer, offset, count);
+        }
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Write(buffer.Span);
+            return ValueTask.CompletedTask;
+        }
+    }
 }

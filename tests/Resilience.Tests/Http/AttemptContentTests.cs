@@ -201,6 +201,79 @@ public sealed class AttemptContentTests
         content.HasFailed.Should().BeFalse();
     }
 
+    [Theory]
+    [InlineData(4, true, true)]
+    [InlineData(6, true, true)]
+    [InlineData(5, true, false)]
+    [InlineData(null, true, false)]
+    [InlineData(4, false, true)]
+    [InlineData(6, false, true)]
+    [InlineData(5, false, false)]
+    [InlineData(null, false, false)]
+    public async Task HasFailed_OtherLengthThanPromised_IsTrue(int? promised, bool isAsync, bool expected)
+    {
+        var inner = new StreamContent(new ScriptedStream("hello"u8.ToArray()) { Piece = 2 });
+        inner.Headers.ContentLength = promised;
+        using var content = new AttemptContent(inner);
+
+        if (isAsync)
+        {
+            await content.CopyToAsync(Stream.Null);
+        }
+        else
+        {
+            content.CopyTo(Stream.Null, null, CancellationToken.None);
+        }
+
+        content.HasFailed.Should().Be(expected);
+    }
+
+    /// <summary>The transport takes the promise out when it sends in chunks; nothing is broken then.</summary>
+    [Fact]
+    public async Task HasFailed_PromiseTakenBackByTheTransport_IsFalse()
+    {
+        var inner = new StreamContent(new ScriptedStream("hello"u8.ToArray()));
+        inner.Headers.ContentLength = 4;
+        using var content = new AttemptContent(inner);
+        content.Headers.ContentLength = null;
+
+        await content.CopyToAsync(Stream.Null);
+
+        content.HasFailed.Should().BeFalse();
+    }
+
+    /// <summary>Fewer bytes than promised, because the connection broke and the content did not tell.</summary>
+    [Fact]
+    public async Task HasFailed_TheConnectionFailsAndTheContentSwallowsIt_IsFalse()
+    {
+        using var content = new AttemptContent(new SwallowingContent());
+
+        await content.CopyToAsync(new BrokenWire("at once"));
+
+        content.HasFailed.Should().BeFalse();
+    }
+
+    private sealed class SwallowingContent : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            try
+            {
+                await stream.WriteAsync("first"u8.ToArray());
+            }
+            catch (IOException)
+            {
+                // As some sources do.
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 10;
+            return true;
+        }
+    }
+
     private sealed class ProbingContent : HttpContent
     {
         public Action Probe { get; set; } = () => { };

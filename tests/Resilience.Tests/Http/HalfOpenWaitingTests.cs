@@ -106,6 +106,7 @@ public sealed class HalfOpenWaitingTests
             }
         );
         var trial = rig.Lease("b1");
+        var started = rig.Time.GetTimestamp();
 
         var sending = rig.SendAsync();
         rig.Time.Advance(TimeSpan.FromSeconds(9));
@@ -117,9 +118,11 @@ public sealed class HalfOpenWaitingTests
         rig.Time.Advance(limit!.Value);
 
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
-        limit.Should().BeLessThanOrEqualTo(TimeSpan.FromSeconds(3));
+        (rig.Time.GetTimestamp() - started).Should().Be(TimeSpan.FromSeconds(12).Ticks);
         thrown.Which.Message.Should().Contain("total timeout");
-        thrown.Which.GetAttempts().Should().ContainSingle().Which.Duration.Should().Be(limit.Value);
+        // The waiting call may go on before the pool has settled, or after it: on a thread of its own.
+        var duration = thrown.Which.GetAttempts().Should().ContainSingle().Which.Duration;
+        new[] { TimeSpan.FromSeconds(3), limit.Value }.Should().Contain(duration);
     }
 
     [Fact]
@@ -174,7 +177,7 @@ public sealed class HalfOpenWaitingTests
         waiting.Should().OnlyContain(task => !task.IsCompleted);
         await source.CancelAsync();
         await Task.WhenAny(Task.WhenAll(waiting));
-        rig.Pool.TryEnterQueue().Should().BeTrue();
+        rig.Pool.Queue.TryEnter().Should().BeTrue();
         trial.Return();
     }
 

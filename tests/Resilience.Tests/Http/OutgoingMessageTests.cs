@@ -76,6 +76,50 @@ public sealed class OutgoingMessageTests
         sent.Headers["Content-Length"].Should().Be("1");
     }
 
+    /// <summary>As a transport that follows redirects does (303): what it made of the message is not sent elsewhere.</summary>
+    [Fact]
+    public async Task Send_TurnedIntoAGetOnTheWay_TheNextAttemptIsTheCallersMessageAgain()
+    {
+        using var rig = new HttpRig(2).On(
+            "b1",
+            (sent, token) =>
+            {
+                sent.Method = HttpMethod.Get;
+                sent.RequestUri = new Uri("http://elsewhere/after");
+                sent.Content = null;
+                return Answers.Status(503)(sent, token);
+            }
+        );
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/before");
+        request.Content = new StringContent("x");
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests[1].Method.Should().Be("PUT");
+        rig.Transport.Requests[1].Uri.Should().Be("http://b2/before");
+        rig.Transport.Requests[1].Headers["Content-Type"].Should().StartWith("text/plain");
+        request.Method.Should().Be(HttpMethod.Put);
+    }
+
+    /// <summary>While the platform waits for the 100 it may send the head again by itself (law 2).</summary>
+    [Theory]
+    [InlineData("POST", false)]
+    [InlineData("PUT", true)]
+    public async Task Send_ExpectingA100_GoesOutOnlyWhereASecondSendingDoesNoHarm(string method, bool isSent)
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Refuse);
+        using var request = new HttpRequestMessage(new HttpMethod(method), "http://catalog/");
+        request.Headers.TryAddWithoutValidation("Expect", ["100-continue", "else"]);
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests.Select(sent => sent.Headers["Expect"].Contains("100-continue"))
+            .Should()
+            .Equal(isSent, isSent);
+        rig.Transport.Requests.Should().OnlyContain(sent => sent.Headers["Expect"].Contains("else"));
+        request.Headers.Expect.Select(each => each.ToString()).Should().BeEquivalentTo("100-continue", "else");
+    }
+
     [Fact]
     public async Task Send_Traced_EachAttemptCarriesItsOwnTraceHeaders()
     {

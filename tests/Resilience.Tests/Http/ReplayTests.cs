@@ -44,6 +44,103 @@ public sealed class ReplayTests
         rig.Sent.Should().Equal("b1", "b2");
     }
 
+    /// <summary>
+    /// As after a redirect, or on a kept connection that turned out closed: the message has gone out before the sending
+    /// that was refused.
+    /// </summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Send_PostRefusedAfterItsContentWasBegun_IsNeverSentTwice(bool hasContent)
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Reading(Answers.Refuse));
+
+        var sending = () => rig.SendAsync(HttpRig.Post(hasContent ? new StringContent("x") : null));
+
+        var thrown = await sending.Should().ThrowAsync<HttpRequestException>().WithMessage("refused");
+        thrown
+            .Which.GetAttempts()
+            .Should()
+            .ContainSingle()
+            .Which.Outcome.Should()
+            .Be(new AttemptOutcome(OutcomeKind.Failure, FailureKind.Connect, IsRetryable: true));
+    }
+
+    /// <summary>A CONNECT has no content to tell by; over HTTP/2 the platform does not send it again by itself.</summary>
+    [Theory]
+    [InlineData(null, 1)]
+    [InlineData("websocket", 2)]
+    public async Task Send_ConnectRefused_GoesElsewhereOnlyAsAnExtendedOne(string? protocol, int sendings)
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Refuse);
+        using var request = new HttpRequestMessage(HttpMethod.Connect, "http://catalog/");
+        request.Headers.Protocol = protocol;
+
+        await Task.WhenAny(rig.SendAsync(request));
+
+        rig.Sent.Should().HaveCount(sendings);
+    }
+
+    [Fact]
+    public async Task Send_PutRefusedAfterItsContentWasBegun_IsAnAttemptLikeAnyOther()
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Reading(Answers.Refuse));
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        request.Content = new StringContent("x");
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Sent.Should().Equal("b1", "b2");
+        rig.Pool.Budget.Balance.Should().Be(99);
+    }
+
+    /// <summary>Over HTTP/2 the content goes out beside the headers, of a stream that is then refused.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Send_PostOnARefusedStream_GoesElsewhereUnlessItWasRedirected(bool isRedirected)
+    {
+        using var rig = new HttpRig(2);
+        rig.On(
+            "b1",
+            (request, token) =>
+            {
+                request.RequestUri = isRedirected ? new Uri("http://elsewhere/") : request.RequestUri;
+                return Answers.Reading(RefuseStream)(request, token);
+            }
+        );
+
+        await Task.WhenAny(rig.SendAsync(HttpRig.Post(new StringContent("x"))));
+
+        rig.Sent.Should().HaveCount(isRedirected ? 1 : 2);
+
+        static Task<HttpResponseMessage> RefuseStream(HttpRequestMessage request, CancellationToken token) =>
+            Task.FromException<HttpResponseMessage>(
+                new HttpRequestException(
+                    HttpRequestError.HttpProtocolError,
+                    "refused",
+                    new HttpProtocolException(7, "refused", null)
+                )
+            );
+    }
+
+    [Fact]
+    public async Task Send_NeverSentByTheUsersOwnClassification_IsBelieved()
+    {
+        using var rig = new HttpRig(
+            2,
+            options =>
+                options.Classifier = (response, exception) =>
+                    response is { StatusCode: HttpStatusCode.MisdirectedRequest }
+                        ? new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Connect, 421, true, NeverSent: true)
+                        : OutcomeClassifier.Classify(response, exception)
+        ).On("b1", Answers.Reading(Answers.Status(421)));
+
+        using var response = await rig.SendAsync(HttpRig.Post(new StringContent("x")));
+
+        rig.Sent.Should().Equal("b1", "b2");
+    }
+
     [Theory]
     [InlineData("attempt timeout")]
     [InlineData("ended")]
@@ -230,6 +327,32 @@ public sealed class ReplayTests
 
         var thrown = await sending.Should().ThrowAsync<InvalidDataException>();
         thrown.Which.GetAttempts().Should().ContainSingle().Which.Outcome.Kind.Should().Be(OutcomeKind.Neutral);
+        rig.Sent.Should().Equal("b1");
+        rig["b1"].Failures.Should().Be(0);
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData(4, true)]
+    [InlineData(6, true)]
+    [InlineData(4, false)]
+    [InlineData(6, false)]
+    public async Task Send_ContentOfAnotherLengthThanItsOwn_BlamesNobodyAndIsNotRetried(int promised, bool isAsync)
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Transmitting(Answers.Ok));
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        request.Content = new ByteArrayContent("hello"u8.ToArray());
+        request.Content.Headers.ContentLength = promised;
+
+        var sending = () => rig.SendAsync(request, isAsync);
+
+        var thrown = await sending.Should().ThrowAsync<HttpRequestException>().WithMessage("*promised*");
+        thrown
+            .Which.GetAttempts()
+            .Should()
+            .ContainSingle()
+            .Which.Outcome.Should()
+            .Be(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request));
         rig.Sent.Should().Equal("b1");
         rig["b1"].Failures.Should().Be(0);
         rig.InFlight.Should().Be(0);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Net;
 using Microsoft.Extensions.Logging;
+using Resilience.Health.Passive;
 using Resilience.Http;
 using Resilience.Telemetry;
 using Resilience.Tests.Infrastructure;
@@ -109,8 +111,7 @@ public sealed class RequestTelemetryTests
 
         using var response = await rig.SendAsync();
 
-        var activity = activities.Stopped.Should().ContainSingle().Subject;
-        activity.OperationName.Should().Be("resilience.request");
+        var activity = activities.Requests.Should().ContainSingle().Subject;
         activity
             .TagObjects.Should()
             .BeEquivalentTo(
@@ -119,6 +120,7 @@ public sealed class RequestTelemetryTests
                     ["resilience.pool"] = "catalog",
                     ["resilience.backend"] = "b2",
                     ["resilience.result"] = "success",
+                    ["resilience.attempts"] = 2,
                 }
             );
         activity.Status.Should().Be(ActivityStatusCode.Unset);
@@ -135,7 +137,7 @@ public sealed class RequestTelemetryTests
 
         await Task.WhenAny(rig.SendAsync(isAsync: isAsync));
 
-        activities.Stopped.Should().ContainSingle().Which.Status.Should().Be(ActivityStatusCode.Error);
+        activities.Requests.Should().ContainSingle().Which.Status.Should().Be(ActivityStatusCode.Error);
     }
 
     [Fact]
@@ -146,7 +148,194 @@ public sealed class RequestTelemetryTests
 
         using var response = await rig.SendAsync();
 
-        activities.Stopped.Should().ContainSingle().Which.Status.Should().Be(ActivityStatusCode.Error);
+        activities.Requests.Should().ContainSingle().Which.Status.Should().Be(ActivityStatusCode.Error);
+    }
+
+    [Theory]
+    [InlineData("no backend", "no_backend")]
+    [InlineData("cancelled", "cancelled")]
+    [InlineData("broken", "connection_lost")]
+    public async Task Activity_OfARequestWithoutAResponse_SaysWhyInTheMetricsWords(string what, string result)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        using var rig = new HttpRig(1, options => options.Retry.Enabled = false);
+        using var source = new CancellationTokenSource();
+        rig.On("b1", what == "broken" ? Answers.Break : Answers.Hang);
+        if (what == "no backend")
+        {
+            rig["b1"].Disable();
+        }
+
+        var sending = rig.SendAsync(source.Token);
+        await source.CancelAsync();
+        await Task.WhenAny(sending);
+
+        sending.IsCompletedSuccessfully.Should().BeFalse();
+        var activity = activities.Requests.Should().ContainSingle().Subject;
+        activity.GetTagItem("resilience.result").Should().Be(result);
+        activity.Status.Should().Be(ActivityStatusCode.Error);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Activity_OfEachAttempt_IsAChildOfTheRequestsAndCurrentWhileItIsSent(bool isAsync)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        var current = new List<Activity>();
+        using var rig = new HttpRig(3);
+        rig.On("b1", Seeing(current, Answers.Refuse)).On("b2", Seeing(current, Answers.Status(503)));
+        rig.On("b3", Seeing(current, Answers.Ok));
+
+        using var response = await rig.SendAsync(isAsync: isAsync);
+
+        var request = activities.Requests.Should().ContainSingle().Subject;
+        activities.Attempts.Should().Equal(current, "each is current in its own sending, and ends before the next");
+        activities.Attempts.Select(attempt => attempt.Parent).Should().AllBeEquivalentTo(request);
+        activities
+            .Attempts.Select(attempt => string.Join(", ", attempt.TagObjects.Select(tag => $"{tag.Key}={tag.Value}")))
+            .Should()
+            .Equal(
+                "resilience.pool=catalog, resilience.backend=b1, resilience.attempt=1, resilience.result=connect",
+                "resilience.pool=catalog, resilience.backend=b2, resilience.attempt=2, resilience.result=status",
+                "resilience.pool=catalog, resilience.backend=b3, resilience.attempt=3, resilience.result=success"
+            );
+        activities
+            .Attempts.Select(attempt => attempt.Status)
+            .Should()
+            .Equal(ActivityStatusCode.Error, ActivityStatusCode.Error, ActivityStatusCode.Unset);
+    }
+
+    [Fact]
+    public async Task Activity_OfAnAttemptThatSuspends_IsCurrentToItsEndAndNotAfterIt()
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var current = new List<Activity>();
+        using var rig = new HttpRig(2).On(
+            "b1",
+            async (request, token) =>
+            {
+                await gate.Task;
+                return await Seeing(current, Answers.Status(503))(request, token);
+            }
+        );
+        rig.On("b2", Seeing(current, Answers.Ok));
+        using var caller = new Activity("caller").Start();
+
+        var sending = rig.SendAsync();
+        var meanwhile = Activity.Current;
+        gate.SetResult();
+        using var response = await sending;
+
+        activities.Attempts.Should().Equal(current).And.HaveCount(2);
+        activities.Requests.Should().ContainSingle().Which.Parent.Should().BeSameAs(caller);
+        meanwhile.Should().BeSameAs(caller);
+        Activity.Current.Should().BeSameAs(caller);
+    }
+
+    [Fact]
+    public async Task Activity_OfAnAttemptOfWhichNothingIsLearnt_EndsAllTheSame()
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        using var rig = new HttpRig(configure: options =>
+            options.Classifier = (_, _) => throw new InvalidOperationException("classifier")
+        );
+
+        await Task.WhenAny(rig.SendAsync());
+
+        activities.Attempts.Should().ContainSingle().Which.Status.Should().Be(ActivityStatusCode.Error);
+        activities.Requests.Should().ContainSingle();
+    }
+
+    public static TheoryData<string> ThrowingListeners =>
+        [
+            "sample resilience.request",
+            "start resilience.request",
+            "stop resilience.request",
+            "sample resilience.attempt",
+            "start resilience.attempt",
+            "stop resilience.attempt",
+            "resilience.attempt.duration",
+            "resilience.retries",
+            "resilience.request.duration",
+        ];
+
+    /// <summary>Listeners are user code on the request path: what they throw costs no response and no lease (law 4).</summary>
+    [Theory]
+    [MemberData(nameof(ThrowingListeners))]
+    public async Task Listener_Throws_TheResponseIsDeliveredNothingIsHeldAndItIsLogged(string where)
+    {
+        using var loggers = new CollectingLoggerFactory();
+        using var activities = new Activities(TelemetryNames.ActivitySource, where);
+        using var metrics = new Metrics(where);
+        using var rig = new HttpRig(2, loggers: loggers).On("b1", Answers.Status(503));
+        using var caller = new Activity("caller").Start();
+
+        using (var response = await rig.SendAsync())
+        {
+            (await response.Content.ReadAsStringAsync()).Should().Be("hello");
+        }
+
+        rig.Sent.Should().Equal("b1", "b2");
+        rig.InFlight.Should().Be(0);
+        rig.Time.ArmedTimers.Should().Be(0);
+        Activity.Current.Should().BeSameAs(caller);
+        var line = loggers.Entries.First(entry => entry.Level == LogLevel.Error);
+        line.EventId.Id.Should().Be(304);
+        line.Exception.Should().BeOfType<InvalidOperationException>().Which.Message.Should().Be(where);
+    }
+
+    [Theory]
+    [MemberData(nameof(ThrowingListeners))]
+    public async Task Listener_ThrowsOfAFailedRequest_TheFailureSurfacesAndNothingIsHeld(string where)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource, where);
+        using var metrics = new Metrics(where);
+        using var rig = new HttpRig(2, options => options.Retry.MaxAttempts = 2);
+        rig.On("b1", Answers.Status(503)).On("b2", Answers.Break);
+
+        var sending = () => rig.SendAsync();
+
+        await sending.Should().ThrowAsync<HttpRequestException>().WithMessage("ended");
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Listener_ThrowsOfAnEjection_TheResponseIsDeliveredAndNothingIsHeld()
+    {
+        using var metrics = new Metrics("resilience.backend.ejections");
+        using var rig = new HttpRig(2).On("b1", Answers.Status(503));
+        _ = new PassiveHealthChecker(rig.Pool, new PassiveHealthOptions { ConsecutiveFailures = 1 });
+
+        using (var response = await rig.SendAsync())
+        {
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+        }
+
+        metrics.Lines.Should().Contain(line => line.StartsWith("resilience.backend.ejections"));
+        rig.InFlight.Should().Be(0);
+    }
+
+    /// <summary>A span whose listener threw at its start or end is not left current, to become everybody's parent.</summary>
+    [Theory]
+    [InlineData("start")]
+    [InlineData("stop")]
+    public async Task Listener_ThrowsOfAnAttempt_TheNextOneIsStillTheRequestsChild(string when)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource, $"{when} resilience.attempt");
+        var current = new List<Activity>();
+        using var rig = new HttpRig(2);
+        rig.On("b1", Seeing(current, Answers.Status(503))).On("b2", Seeing(current, Answers.Ok));
+
+        using var response = await rig.SendAsync();
+
+        current.Should().HaveCount(2).And.OnlyHaveUniqueItems();
+        current
+            .Select(attempt => attempt.Parent!.OperationName)
+            .Should()
+            .Equal("resilience.request", "resilience.request");
+        current.Should().OnlyContain(attempt => attempt.IsStopped);
     }
 
     [Fact]
@@ -208,6 +397,13 @@ public sealed class RequestTelemetryTests
             return then(request, token);
         };
 
+    private static Answer Seeing(List<Activity> current, Answer then) =>
+        (request, token) =>
+        {
+            current.Add(Activity.Current!);
+            return then(request, token);
+        };
+
     private static Answer Failure(string failure) =>
         failure switch
         {
@@ -237,16 +433,30 @@ public sealed class RequestTelemetryTests
     private static Answer Error(HttpRequestError error) =>
         Answers.Throw(() => new HttpRequestException(error, "failed"));
 
-    /// <summary>What the meter recorded, in order, as text.</summary>
+    /// <summary>What the meter recorded of requests, in order, as text.</summary>
     private sealed class Metrics : IDisposable
     {
-        private readonly MeterListener _listener = new();
+        /// <summary>What pools count of themselves comes off the request path, and so from an earlier test's pool too.</summary>
+        private static readonly string[] OfRequests =
+        [
+            TelemetryNames.RequestDuration,
+            TelemetryNames.AttemptDuration,
+            TelemetryNames.Retries,
+        ];
 
-        public Metrics()
+        private readonly MeterListener _listener = new();
+        private readonly string? _throwing;
+
+        /// <param name="throwing">The instrument whose measurements it throws at.</param>
+        public Metrics(string? throwing = null)
         {
+            _throwing = throwing;
             _listener.InstrumentPublished = (instrument, listener) =>
             {
-                if (instrument.Meter.Name == TelemetryNames.Meter)
+                if (
+                    instrument.Meter.Name == TelemetryNames.Meter
+                    && (OfRequests.Contains(instrument.Name) || instrument.Name == throwing)
+                )
                 {
                     listener.EnableMeasurementEvents(instrument);
                 }
@@ -269,6 +479,10 @@ public sealed class RequestTelemetryTests
             }
 
             Lines.Add($"{instrument.Name} {value} [{string.Join(", ", words)}]");
+            if (instrument.Name == _throwing)
+            {
+                throw new InvalidOperationException(_throwing);
+            }
         }
     }
 
@@ -276,19 +490,40 @@ public sealed class RequestTelemetryTests
     {
         private readonly ActivityListener _listener;
 
-        public Activities(string source)
+        /// <param name="throwing">What it throws at: <c>sample</c>, <c>start</c> or <c>stop</c>, and whose.</param>
+        public Activities(string source, string? throwing = null)
         {
             _listener = new ActivityListener
             {
                 ShouldListenTo = each => each.Name == source,
-                Sample = static (ref ActivityCreationOptions<ActivityContext> _) =>
-                    ActivitySamplingResult.AllDataAndRecorded,
-                ActivityStopped = Stopped.Add,
+                Sample = (ref ActivityCreationOptions<ActivityContext> options) =>
+                {
+                    ThrowAt("sample", options.Name);
+                    return ActivitySamplingResult.AllDataAndRecorded;
+                },
+                ActivityStarted = activity => ThrowAt("start", activity.OperationName),
+                ActivityStopped = activity =>
+                {
+                    Stopped.Add(activity);
+                    ThrowAt("stop", activity.OperationName);
+                },
             };
             ActivitySource.AddActivityListener(_listener);
+
+            void ThrowAt(string when, string name)
+            {
+                if ($"{when} {name}" == throwing)
+                {
+                    throw new InvalidOperationException(throwing);
+                }
+            }
         }
 
         public List<Activity> Stopped { get; } = [];
+
+        public IEnumerable<Activity> Requests => Stopped.Where(each => each.OperationName == "resilience.request");
+
+        public IEnumerable<Activity> Attempts => Stopped.Where(each => each.OperationName == "resilience.attempt");
 
         public void Dispose() => _listener.Dispose();
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using Resilience.Backends;
 using Resilience.Http;
+using Resilience.Selection;
 using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
@@ -176,6 +177,28 @@ public sealed class ResilientHandlerTests
             .Should()
             .Throw<ArgumentException>()
             .WithMessage("*Timeouts:Total*30 seconds*Retry:MaxAttempts*ForeignHosts*");
+    }
+
+    /// <summary>Law 16: without dependency injection too.</summary>
+    [Fact]
+    public void Constructor_OptionsThatAreNull_NamesEachOne()
+    {
+        using var pool = new BackendPool("pool", [new BackendDefinition("http://a")], new RoundRobinSelector());
+        using var inner = new StubHandler();
+        var options = new ResilientHandlerOptions
+        {
+            Timeouts = null!,
+            Retry = null!,
+            Classifier = null!,
+        };
+
+        var act = () => new ResilientHandler(pool, inner, options);
+
+        act.Should()
+            .Throw<ArgumentException>()
+            .WithMessage(
+                "*Timeouts is null, must be a section; Retry is null, must be a section; Classifier is null, must be a function."
+            );
     }
 
     [Fact]

@@ -1,5 +1,7 @@
 using System.Net;
 using Resilience.Http;
+using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
@@ -33,7 +35,7 @@ public sealed class RetryAfterHeaderTests
     {
         using var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
 
-        RetryAfterHeader.Read(response).Should().BeNull();
+        RetryAfterHeader.Read(response, Clock).Should().BeNull();
     }
 
     [Theory]
@@ -52,6 +54,45 @@ public sealed class RetryAfterHeaderTests
         Read("Sat, 01 Jan 2000 00:00:00 GMT").Should().Be(TimeSpan.Zero);
     }
 
+    [Fact]
+    public void Read_DateWithoutTheServersClock_IsAgainstThePools() // law 14
+    {
+        Read("Tue, 01 Jan 2030 00:00:30 GMT").Should().Be(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public void Read_DateWithoutAnyClock_IsNoAnswer()
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
+        response.Headers.TryAddWithoutValidation("Retry-After", "Tue, 01 Jan 2030 00:00:30 GMT");
+
+        RetryAfterHeader.Read(response, clock: null).Should().BeNull();
+    }
+
+    [Fact]
+    public async Task Send_RetryAfterADateWithoutTheServersClock_WaitsByThePoolsClock() // law 14
+    {
+        using var rig = new HttpRig().On("b1", UnavailableUntil("Tue, 01 Jan 2030 00:00:20 GMT"), Answers.Ok);
+        rig.Time.Advance(TimeSpan.FromSeconds(3));
+
+        var sending = rig.SendAsync();
+        await rig.Time.WhenTimersArmedAsync(1);
+        var wait = rig.Time.NextDue;
+        using var response = await rig.DriveAsync(sending);
+
+        wait.Should().Be(TimeSpan.FromSeconds(17));
+    }
+
+    private static Clock Clock => new(new FakeTime());
+
+    private static Answer UnavailableUntil(string date) =>
+        (_, _) =>
+        {
+            var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
+            response.Headers.TryAddWithoutValidation("Retry-After", date);
+            return Task.FromResult(response);
+        };
+
     private static TimeSpan? Read(string value, string? date = null)
     {
         using var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
@@ -61,6 +102,6 @@ public sealed class RetryAfterHeaderTests
             response.Headers.TryAddWithoutValidation("Date", date);
         }
 
-        return RetryAfterHeader.Read(response);
+        return RetryAfterHeader.Read(response, Clock);
     }
 }

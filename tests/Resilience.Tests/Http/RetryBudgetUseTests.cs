@@ -70,4 +70,63 @@ public sealed class RetryBudgetUseTests
 
         rig.Pool.Budget.Balance.Should().Be(98);
     }
+
+    [Fact]
+    public async Task Send_NoBackendForTheRetry_GivesItsPriceBack()
+    {
+        using var rig = new HttpRig();
+        rig.On(
+            "b1",
+            (request, token) =>
+            {
+                // From here on there is nothing left that a second attempt could go to.
+                rig["b1"].Disable();
+                return Answers.Status(503)(request, token);
+            }
+        );
+
+        using var response = await rig.DriveAsync(rig.SendAsync());
+
+        response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
+        rig.Sent.Should().Equal("b1");
+        rig.Pool.Budget.Balance.Should().Be(100);
+    }
+
+    [Fact]
+    public async Task Send_NoTimeForTheRetry_GivesItsPriceBack() // law 10
+    {
+        using var rig = new HttpRig().On("b1", Answers.Unavailable(TimeSpan.FromMinutes(2)));
+
+        using var response = await rig.SendAsync();
+
+        rig.Sent.Should().Equal("b1");
+        rig.Pool.Budget.Balance.Should().Be(100);
+    }
+
+    [Fact]
+    public async Task Send_CancelledInTheBackoff_GivesThePriceBack() // law 3
+    {
+        using var rig = new HttpRig().On("b1", Answers.Status(503));
+        using var source = new CancellationTokenSource();
+
+        var sending = rig.SendAsync(source.Token);
+        var inBackoff = rig.Pool.Budget.Balance;
+        await source.CancelAsync();
+        await Task.WhenAny(sending);
+
+        sending.IsCanceled.Should().BeTrue();
+        inBackoff.Should().Be(99);
+        rig.Pool.Budget.Balance.Should().Be(100);
+    }
+
+    [Fact]
+    public async Task Send_AttemptsUsedUp_KeepsThePriceOfThoseMade()
+    {
+        using var rig = new HttpRig(4);
+        rig.On("b1", Answers.Break).On("b2", Answers.Break).On("b3", Answers.Status(503));
+
+        using var response = await rig.SendAsync();
+
+        rig.Pool.Budget.Balance.Should().Be(98);
+    }
 }

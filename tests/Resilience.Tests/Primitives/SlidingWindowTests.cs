@@ -29,6 +29,29 @@ public sealed class SlidingWindowTests
     }
 
     [Fact]
+    public void TakeBack_OfWhatWasCounted_IsGoneFromItsBucket()
+    {
+        _window.Add(100, 3, 4);
+        _window.Add(5_000, 1, 1);
+
+        _window.TakeBack(200, 2, 3);
+
+        _window.Sum(5_000).Should().Be((2UL, 2UL));
+        _window.Sum(10_000).Should().Be((1UL, 1UL));
+    }
+
+    [Fact]
+    public void TakeBack_BucketTurnedOver_ChangesNothing()
+    {
+        _window.Add(100, 3, 4);
+        _window.Add(10_100, 1, 1);
+
+        _window.TakeBack(100, 3, 4);
+
+        _window.Sum(10_100).Should().Be((1UL, 1UL));
+    }
+
+    [Fact]
     public void Sum_CountLeavesTheWindow_IsGone()
     {
         _window.Add(500, 1, 0);

@@ -39,6 +39,34 @@ public sealed class RetryBudgetTests
     }
 
     [Fact]
+    public void GiveBack_OfARetryThatWasNotMade_AllowsAnother()
+    {
+        var budget = Create(seconds: 10, minimum: 0.1, ratio: 0);
+        budget.TryWithdraw(out var moment);
+        var spent = budget.Balance;
+        _time.Advance(TimeSpan.FromSeconds(5));
+
+        budget.GiveBack(moment);
+
+        spent.Should().Be(0);
+        budget.Balance.Should().Be(1);
+        budget.TryWithdraw().Should().BeTrue();
+    }
+
+    [Fact]
+    public void GiveBack_AfterTheWindow_IsNobodysMoney()
+    {
+        var budget = Create(seconds: 10, minimum: 0.1, ratio: 0);
+        budget.TryWithdraw(out var moment);
+        _time.Advance(TimeSpan.FromSeconds(11));
+        budget.TryWithdraw();
+
+        budget.GiveBack(moment);
+
+        budget.Balance.Should().Be(0);
+    }
+
+    [Fact]
     public void TryWithdraw_NoRequestsAndNoReserve_IsRefused()
     {
         var budget = Create(seconds: 1, minimum: 0, ratio: 0.2);

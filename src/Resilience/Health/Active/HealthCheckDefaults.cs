@@ -10,8 +10,15 @@ internal static class HealthCheckDefaults
     public const int ExpectedStatus = 200;
     public const int LeastWorkers = 10;
     public const int MostWorkers = 1_024;
+
+    /// <summary>The least share of an interval after which a single backend's second probe is due.</summary>
+    public const double LeastSpread = 0.1;
+
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long a stop waits for probes that do not heed their cancellation.</summary>
+    public static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
     /// <summary>The first delay after a failed probe, and the delay while successes are not yet enough.</summary>
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);

@@ -1,39 +1,28 @@
-using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Resilience.Backends;
 using Resilience.Primitives;
-using Resilience.Telemetry;
 using Resilience.Timeouts;
 
 namespace Resilience.Health.Active;
 
 /// <summary>
 /// Probes a pool's backends in the background: each at its own due times, never twice at a time, by a bounded number of
-/// workers fed by a channel. One timer serves all backends. Thread-safe.
+/// workers. Each run, from a start to the next stop, has a <see cref="ProbeSchedule"/> of its own. Thread-safe.
 /// </summary>
 public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisposable
 {
-    /// <summary>Probes due within this time go out together, so that thousands of due times cost few wake-ups.</summary>
-    private const long TickMilliseconds = 50;
-
     private readonly BackendPool _pool;
     private readonly IHealthProbe _probe;
     private readonly Clock _clock;
-    private readonly ILogger _logger;
+    private readonly ProbeTelemetry _telemetry;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
-    private readonly Channel<Schedule> _work = Channel.CreateUnbounded<Schedule>();
-    private readonly PriorityQueue<Schedule, long> _due = new();
-    private readonly Dictionary<Backend, Schedule> _schedules = [];
+    private readonly List<ScheduledProbe> _givenUp = [];
     private HealthRules _rules;
-    private CancellationTokenSource? _running;
-    private TaskCompletionSource? _idle;
-    private int _workers;
+    private ProbeSchedule? _running;
+    private ProbeSchedule? _last;
     private int _stops;
     private bool _isStartWanted;
-    private int _firstRoundLeft;
-    private int _firstRoundMissing;
     private bool _isDisposed;
 
     /// <summary>Creates a checker; it probes after <see cref="Start"/>.</summary>
@@ -55,7 +44,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _clock = pool.Clock;
         _rules = new HealthRules(options);
         _probe = probe ?? new HttpHealthProbe(options);
-        _logger = loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
+        _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
 
@@ -78,41 +67,15 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    /// <summary>Stops probing and waits until no probe is under way. A probe that is stopped is no result.</summary>
-    public async Task StopAsync()
+    /// <summary>
+    /// Stops probing and waits until no probe is under way. A probe that is stopped is no result. One that does not heed
+    /// its cancellation is given up after 5 seconds, with a warning that names its backend.
+    /// </summary>
+    public Task StopAsync()
     {
         _pool.Unobserve(this);
-        CancellationTokenSource? run;
-        Task idle;
-        lock (_gate)
-        {
-            run = _running;
-            _running = null;
-            _stops++;
-            _isStartWanted = false;
-            _due.Clear();
-            _schedules.Clear();
-            _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            while (_work.Reader.TryRead(out _))
-            {
-                // What has not begun does not begin.
-            }
-
-            idle = WhenIdle();
-        }
-
-        try
-        {
-            // Outside the lock: cancelling may run a probe's continuation right here.
-            await (run?.CancelAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        }
-        finally
-        {
-            // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
-            await idle.ConfigureAwait(false);
-            run?.Dispose();
-            EndStop();
-        }
+        var (run, idle) = EndRun();
+        return FinishStopAsync(run, idle);
     }
 
     /// <summary>Stops probing, waits until no probe is under way, and disposes the probe.</summary>
@@ -140,38 +103,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     {
         lock (_gate)
         {
-            if (_running is null)
+            if (_running is { } run)
             {
-                return;
+                run.Change(added, removed, _rules);
+                Dispatch(run);
             }
-
-            foreach (var backend in removed)
-            {
-                if (_schedules.Remove(backend, out var schedule))
-                {
-                    schedule.IsEnded = true;
-                }
-            }
-
-            var isFirstRound = _schedules.Count == 0;
-            var now = _clock.Milliseconds;
-            var first = now + (isFirstRound ? (long)_rules.InitialDelay.TotalMilliseconds : 0);
-            for (var i = 0; i < added.Count; i++)
-            {
-                var schedule = new Schedule(added[i], _running.Token) { SecondAt = SecondDue(first, i, added.Count) };
-                if (_schedules.TryAdd(added[i], schedule))
-                {
-                    _due.Enqueue(schedule, first);
-                }
-            }
-
-            if (isFirstRound)
-            {
-                _firstRoundLeft = added.Count;
-                _firstRoundMissing = 0;
-            }
-
-            Dispatch(now);
         }
     }
 
@@ -198,18 +134,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         {
             _rules = rules;
             wasRunning = _running is not null;
-            if (wasRunning && rules.IsEnabled)
+            if (_running is { } run && rules.IsEnabled)
             {
-                var now = _clock.Milliseconds;
-                var latest = now + (long)rules.Interval.TotalMilliseconds;
-                var waiting = _due.UnorderedItems.ToArray();
-                _due.Clear();
-                foreach (var (schedule, due) in waiting)
-                {
-                    _due.Enqueue(schedule, Math.Min(due, latest));
-                }
-
-                Dispatch(now);
+                run.Shorten(rules);
+                Dispatch(run);
             }
         }
 
@@ -223,6 +151,40 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             Start();
         }
     }
+
+    /// <summary>The first step of a stop: from here on nothing of the run begins any more.</summary>
+    /// <returns>The run, and what completes when the last worker of the last run has ended.</returns>
+    internal (ProbeSchedule? Run, Task Idle) EndRun()
+    {
+        lock (_gate)
+        {
+            var run = _running;
+            _running = null;
+            _stops++;
+            _isStartWanted = false;
+            run?.Clear();
+            return (run, WhenIdle());
+        }
+    }
+
+    /// <summary>The second step of a stop: outside the lock, since cancelling may run a probe's continuation right here.</summary>
+    internal async Task FinishStopAsync(ProbeSchedule? run, Task idle)
+    {
+        try
+        {
+            await (run?.CancelAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
+            await WhenIdleOrGivenUpAsync(idle).ConfigureAwait(false);
+            run?.Dispose();
+            EndStop();
+        }
+    }
+
+    private static ProbeResult TimedOut(TimeSpan timeout, Exception? exception = null) =>
+        new(false, $"no answer within {timeout.TotalSeconds:0.###} s", Error: exception);
 
     /// <summary>The stop has ended; a start that was wanted meanwhile begins.</summary>
     private void EndStop()
@@ -254,127 +216,129 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             return false;
         }
 
-        _running = new CancellationTokenSource();
+        _running = _last = new ProbeSchedule(_clock, _pool.Random, _timer);
         return true;
     }
 
-    /// <summary>The second probes are spread over the interval that follows the first.</summary>
-    private long SecondDue(long first, int index, int count)
+    /// <summary>
+    /// Law 13: a stop waits until all work has ended. But it ends: a probe that does not heed its token would hold it,
+    /// and with it the end of the application, for as long as it likes.
+    /// </summary>
+    private async Task WhenIdleOrGivenUpAsync(Task idle)
     {
-        var share = _rules.IsSpread ? (count > 1 ? (index + 1.0) / count : _pool.Random.NextDouble()) : 1;
-        return first + (long)(_rules.Interval.TotalMilliseconds * share);
+        if (await IsOverInTimeAsync(idle).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        ScheduledProbe[] lost;
+        lock (_gate)
+        {
+            lost = [.. _last?.UnderWay ?? []];
+            // Nobody else waits for them, and the next run begins without them.
+            _last = null;
+            _givenUp.AddRange(lost);
+        }
+
+        if (lost.Length > 0)
+        {
+            _telemetry.GivenUp(lost);
+        }
     }
+
+    private async Task<bool> IsOverInTimeAsync(Task idle)
+    {
+        if (idle.IsCompleted)
+        {
+            return true;
+        }
+
+        // Not WaitAsync: that goes on before it has disposed its timer, and a stop leaves none behind.
+        var isTimeUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var timer = _clock.CreateTimer(static end => ((TaskCompletionSource)end!).TrySetResult(), isTimeUp);
+        timer.Change(HealthCheckDefaults.StopGrace, Timeout.InfiniteTimeSpan);
+        return await Task.WhenAny(idle, isTimeUp.Task).ConfigureAwait(false) == idle;
+    }
+
+    private Task WhenIdle() => _last?.WhenIdle() ?? Task.CompletedTask;
 
     private void Tick()
     {
         lock (_gate)
         {
-            if (_running is not null)
+            if (_running is { } run)
             {
-                Dispatch(_clock.Milliseconds);
+                Dispatch(run);
             }
         }
     }
 
-    /// <summary>Hands what is due to workers, and sets the timer for what comes next.</summary>
-    private void Dispatch(long now)
+    /// <summary>Hands what is due to workers, and begins as many of these as it takes.</summary>
+    private void Dispatch(ProbeSchedule run)
     {
-        var most = _rules.WorkersFor(_schedules.Count);
-        while (_due.TryPeek(out var schedule, out var due) && due <= now)
+        for (var begin = run.Dispatch(_rules); begin > 0; begin--)
         {
-            _due.Dequeue();
-            if (schedule.IsEnded)
+            using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
             {
-                continue;
-            }
-
-            _work.Writer.TryWrite(schedule);
-            if (_workers < most)
-            {
-                _workers++;
-                using (
-                    ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow()
-                )
-                {
-                    _ = Task.Run(WorkAsync);
-                }
-            }
-        }
-
-        if (_due.TryPeek(out _, out var next))
-        {
-            // Rounded up to the tick, so that due times close to each other share one wake-up.
-            var wait = (next - now + TickMilliseconds - 1) / TickMilliseconds * TickMilliseconds;
-            _timer.Change(TimeSpan.FromMilliseconds(wait), Timeout.InfiniteTimeSpan);
-        }
-    }
-
-    /// <summary>A worker probes until there is nothing left to do.</summary>
-    private async Task WorkAsync()
-    {
-        while (TryTake() is { } schedule)
-        {
-            var result = await ProbeAsync(schedule).ConfigureAwait(false);
-            if (result is not null)
-            {
-                Apply(schedule, result);
+                _ = Task.Run(() => WorkAsync(run));
             }
         }
     }
 
     /// <summary>
-    /// The next piece of work, or the end of this worker: one step under the lock under which work is handed out, so
-    /// that nothing is left lying without a worker.
+    /// A worker probes until there is nothing left to do. Nothing that the application's code throws on the way, its
+    /// probe, its logger or its listener to metrics, ends it (law 13).
     /// </summary>
-    private Schedule? TryTake()
+    private async Task WorkAsync(ProbeSchedule run)
+    {
+        while (TryTake(run) is { } probe)
+        {
+            var result = await ProbeAsync(run, probe).ConfigureAwait(false);
+            if (result is not null)
+            {
+                Judge(probe.Backend, result);
+                _telemetry.Probed(probe, result);
+            }
+
+            PutDown(run, probe, result);
+        }
+    }
+
+    private ScheduledProbe? TryTake(ProbeSchedule run)
     {
         lock (_gate)
         {
-            if (_work.Reader.TryRead(out var schedule))
+            var probe = run.Take();
+            if (probe is not null)
             {
-                return schedule;
+                probe.IsBlocked = _givenUp.Exists(each => each.Backend == probe.Backend);
             }
 
-            _workers--;
-            if (_workers == 0)
-            {
-                _idle?.TrySetResult();
-                _idle = null;
-            }
-
-            return null;
+            return probe;
         }
-    }
-
-    private Task WhenIdle()
-    {
-        if (_workers == 0)
-        {
-            return Task.CompletedTask;
-        }
-
-        _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return _idle.Task;
     }
 
     /// <returns>The result; <see langword="null"/> if checking has stopped meanwhile.</returns>
-    private async Task<ProbeResult?> ProbeAsync(Schedule schedule)
+    private async Task<ProbeResult?> ProbeAsync(ProbeSchedule run, ScheduledProbe probe)
     {
         var timeout = _rules.Timeout;
         var startedAt = _clock.Ticks;
-        schedule.BeganAt = _clock.Milliseconds;
-        var limit = TimeLimit.Start(_clock, timeout, schedule.Stopped);
+        probe.BeganAt = _clock.Milliseconds;
+        var limit = TimeLimit.Start(_clock, timeout, run.Stopped);
         ProbeResult result;
         try
         {
-            result = await _probe.ProbeAsync(schedule.Backend, limit.Token).ConfigureAwait(false);
+            // No backend is probed twice at a time (law 13), also by a probe that outlives the run that gave it up.
+            result = probe.IsBlocked
+                ? new ProbeResult(false, "an earlier probe has not ended, though it was cancelled")
+                : await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
             if (limit.HasEnded)
             {
                 // A probe that does not look at its token has no more time than any other.
                 result = TimedOut(timeout);
             }
         }
-        catch (OperationCanceledException) when (schedule.Stopped.IsCancellationRequested)
+        catch (OperationCanceledException) when (run.Stopped.IsCancellationRequested)
         {
             return null;
         }
@@ -386,7 +350,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            LogMessages.ProbeThrew(_logger, exception, _pool.Name, schedule.Backend.Name);
+            probe.Thrown = exception;
             result = new ProbeResult(false, $"the probe threw {exception.GetType().Name}", Error: exception);
         }
         finally
@@ -395,7 +359,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             limit.End(_clock, isTokenFree: _probe is HttpHealthProbe);
         }
 
-        return schedule.Stopped.IsCancellationRequested
+        return run.Stopped.IsCancellationRequested
             ? null
             : result with
             {
@@ -404,14 +368,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             };
     }
 
-    private static ProbeResult TimedOut(TimeSpan timeout, Exception? exception = null) =>
-        new(false, $"no answer within {timeout.TotalSeconds:0.###} s", Error: exception);
-
-    /// <summary>Applies a result as it arrives and sets the backend's next due time.</summary>
-    private void Apply(Schedule schedule, ProbeResult result)
-    {
-        var backend = schedule.Backend;
-        Report(backend, result);
+    /// <summary>Applies a result as it arrives.</summary>
+    private void Judge(Backend backend, ProbeResult result) =>
         _pool.Change(
             backend,
             (result, _rules),
@@ -428,78 +386,35 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 {
                     backend.SetActiveVerdict(verdict, arg.result.Detail);
                 }
+                else if (verdict == ActiveVerdict.Unhealthy && !arg.result.IsSuccess)
+                {
+                    backend.RestateActiveVerdict(arg.result.Detail);
+                }
 
                 return isChanged;
             }
         );
+
+    /// <summary>Ends a worker's work on one probe, and sets the backend's next due time.</summary>
+    private void PutDown(ProbeSchedule run, ScheduledProbe probe, ProbeResult? result)
+    {
+        var isPathMissing = false;
         lock (_gate)
         {
-            NoteFirstRound(schedule, result);
-            if (schedule.IsEnded || schedule.Stopped.IsCancellationRequested)
+            run.PutDown(probe);
+            _givenUp.Remove(probe);
+            // The run itself is asked, not its token: a stop ends the run under this lock and cancels its token after it.
+            if (result is not null && run == _running)
             {
-                return;
+                isPathMissing = run.CompletesAMissingRound(probe, result);
+                run.PlanNext(probe, _rules);
+                Dispatch(run);
             }
-
-            var now = _clock.Milliseconds;
-            _due.Enqueue(schedule, NextDue(schedule, now));
-            Dispatch(now);
-        }
-    }
-
-    private long NextDue(Schedule schedule, long now)
-    {
-        var backend = schedule.Backend;
-        var due = _rules.NextAfter(
-            schedule.BeganAt,
-            now,
-            backend.ActiveVerdict,
-            backend.ConsecutiveProbeSuccesses,
-            backend.ConsecutiveProbeFailures,
-            _pool.Random.NextDouble()
-        );
-        if (schedule.SecondAt is { } second)
-        {
-            schedule.SecondAt = null;
-            return Math.Max(now, Math.Min(due, second));
         }
 
-        return due;
-    }
-
-    /// <summary>If every backend answers the first probe with 404, the path is most likely wrong.</summary>
-    private void NoteFirstRound(Schedule schedule, ProbeResult result)
-    {
-        if (schedule.SecondAt is null || _firstRoundLeft == 0)
+        if (isPathMissing)
         {
-            return;
-        }
-
-        _firstRoundMissing += result.StatusCode == 404 ? 1 : 0;
-        if (--_firstRoundLeft == 0 && _firstRoundMissing == _schedules.Count)
-        {
-            LogMessages.HealthPathMissing(_logger, _pool.Name, _rules.Path);
-        }
-    }
-
-    private void Report(Backend backend, ProbeResult result)
-    {
-        if (result.IsSuccess)
-        {
-            LogMessages.ProbeSucceeded(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-        else
-        {
-            LogMessages.ProbeFailed(_logger, _pool.Name, backend.Name, result.Detail);
-        }
-
-        if (Instruments.ProbeDuration.Enabled)
-        {
-            Instruments.ProbeDuration.Record(
-                result.Duration.TotalSeconds,
-                new(TelemetryNames.PoolTag, _pool.Name),
-                new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.ResultTag, result.IsSuccess ? "success" : "failure")
-            );
+            _telemetry.PathMissing(_rules.Path);
         }
     }
 
@@ -518,23 +433,5 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 }
             );
         }
-    }
-
-    /// <summary>One backend's place in the schedule; guarded by the checker's lock.</summary>
-    private sealed class Schedule(Backend backend, CancellationToken stopped)
-    {
-        public Backend Backend { get; } = backend;
-
-        /// <summary>Ends when the run of the checker that made this schedule ends.</summary>
-        public CancellationToken Stopped { get; } = stopped;
-
-        /// <summary>When its last probe began; written by the one worker that has it.</summary>
-        public long BeganAt { get; set; }
-
-        /// <summary>The latest moment of the second probe; null once that has been set.</summary>
-        public long? SecondAt { get; set; }
-
-        /// <summary>Whether the backend has left the pool.</summary>
-        public bool IsEnded { get; set; }
     }
 }

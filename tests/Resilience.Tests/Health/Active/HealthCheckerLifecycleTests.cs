@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Resilience.Backends;
 using Resilience.Health.Active;
 using Resilience.Tests.Backends;
@@ -195,6 +196,77 @@ public sealed class HealthCheckerLifecycleTests
         await world.PassAsync(10);
 
         world.Probe.Count.Should().Be(1);
+    }
+
+    /// <summary>
+    /// A stop ends its run under the lock and cancels the run's token after it. A worker that put its schedule down in
+    /// between armed the timer of a checker that had stopped, and the next run probed the backend by two schedules.
+    /// </summary>
+    [Fact]
+    public async Task Stop_HeldUpBetweenItsSteps_NoScheduleGetsIntoTheNextRun()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            await release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var (run, idle) = world.Checker.EndRun();
+        release.SetResult();
+        await idle;
+        world.Time.ArmedTimers.Should().Be(0, "nothing is due in a checker that has stopped");
+        await world.Checker.FinishStopAsync(run, idle);
+        await world.StartAsync();
+        await world.PassAsync(3);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 0, 1, 2, 3);
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
+    }
+
+    /// <summary>
+    /// A probe that does not heed its token holds neither the stop nor the application's end for ever; and while it is
+    /// still under way, its backend is not probed a second time (law 13).
+    /// </summary>
+    [Fact]
+    public async Task Stop_ProbeDoesNotHeedItsToken_IsGivenUpAndSaidSo()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        var release = world.Probe.Release;
+        world.Probe.Script = async (backend, _) =>
+        {
+            if (backend.Name == "a")
+            {
+                await release.Task;
+            }
+
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(2);
+        await world.WhenProbedNowAsync("b");
+
+        var stopping = world.Checker.StopAsync();
+        await UntilAsync(world, () => stopping.IsCompleted);
+        await stopping;
+        await world.Checker.StopAsync();
+        world
+            .Logs.Entries.Should()
+            .ContainSingle(entry => entry.EventId.Id == 206)
+            .Which.Message.Should()
+            .Contain("1 probes did not end within 5 s of their cancellation and were given up: a.");
+
+        await world.StartAsync();
+        world.Probe.TimesOf("a").Should().ContainSingle("the probe that was given up is still under way");
+        world["a"].LastProbe!.Detail.Should().Be("an earlier probe has not ended, though it was cancelled");
+        world["b"].LastProbe!.IsSuccess.Should().BeTrue();
+
+        release.SetResult();
+        await UntilAsync(world, () => world["a"].LastProbe!.IsSuccess);
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
     }
 
     [Fact]
@@ -494,5 +566,17 @@ public sealed class HealthCheckerLifecycleTests
         await world.PassAsync(1);
 
         world.Probe.TimesOf("a").Should().Equal(0, 1);
+    }
+
+    /// <summary>Lets time pass until something is true.</summary>
+    private static async Task UntilAsync(CheckedPool world, Func<bool> isTrue)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!isTrue())
+        {
+            waited.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(15));
+            world.Time.Advance(Second);
+            await Task.Run(() => { });
+        }
     }
 }

@@ -204,6 +204,18 @@ public sealed class HealthCheckerScheduleTests
         world.Probe.TimesOf("a").Should().Equal(0, 3, 13);
     }
 
+    /// <summary>A draw near zero made the second probe due together with the first.</summary>
+    [Fact]
+    public async Task Spread_OneBackendAndADrawOfZero_IsNotProbedTwiceAtOnce()
+    {
+        await using var world = new CheckedPool(new HealthCheckOptions { Jitter = 0 }, new ScriptedRandom(0), "a");
+        await world.StartAsync();
+
+        await world.PassAsync(11);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 11);
+    }
+
     [Fact]
     public async Task Spread_Off_LeavesTheRoundsTogether()
     {

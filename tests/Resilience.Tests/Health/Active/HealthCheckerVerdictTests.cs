@@ -99,6 +99,27 @@ public sealed class HealthCheckerVerdictTests
         world["a"].State.Should().Be(BackendState.Healthy);
     }
 
+    /// <summary>What is shown of an unhealthy backend is what its last failed probe found.</summary>
+    [Fact]
+    public async Task Failures_OfAnotherKind_AreShownAtOnceAndKeepTheStatesAge()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        var detail = "refused";
+        world.Probe.Script = (_, _) => Task.FromResult(new ProbeResult(detail.Length == 0, detail));
+        await world.StartAsync();
+        await world.PassAsync(2);
+        var first = world["a"].Status;
+        first.Detail.Should().Be("refused");
+
+        detail = "GET /health answered 503";
+        await world.PassAsync(1);
+        world["a"].Status.Should().Be(first with { Detail = detail });
+
+        detail = "";
+        await world.PassAsync(1);
+        world["a"].Status.Detail.Should().Be("GET /health answered 503", "one success of two takes nothing back");
+    }
+
     /// <summary>R59: one event a change, however many probes say the same.</summary>
     [Fact]
     public async Task Verdict_UnchangedByFurtherProbes_IsToldOnce()

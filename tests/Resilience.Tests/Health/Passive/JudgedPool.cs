@@ -40,8 +40,7 @@ internal sealed class JudgedPool : IDisposable
     public void Answer(string name, TimeSpan duration, int status = 200)
     {
         var lease = this[name].Lease();
-        lease.StartedAt = 0;
-        lease.EndedAt = duration.Ticks;
+        lease.Duration = duration;
         lease.End(
             new AttemptOutcome(status < 500 ? OutcomeKind.Success : OutcomeKind.ApplicationFailure, StatusCode: status)
         );

@@ -258,13 +258,13 @@ public sealed class PassiveHealthCheckerTests
         backend.EjectedFor.Should().Be(TimeSpan.Zero);
         pool.AvailableNames().Should().Equal("a", "b");
         _time.Advance(TimeSpan.FromHours(1));
+        backend.Status.Detail.Should().Be("ejection ended");
 
         (await events.EndAsync())
             .OfType<BackendStateChanged>()
             .Select(change => (change.To.State, change.To.Reason))
             .Should()
             .Equal((BackendState.Unhealthy, StateReason.Passive), (BackendState.Healthy, StateReason.None));
-        backend.Status.Detail.Should().Be("ejection ended");
     }
 
     /// <summary>C-19: a passing probe, or the operator's word about probes, never ends an ejection early.</summary>

@@ -7,7 +7,7 @@ namespace Resilience.Tests.Health.Passive;
 public sealed class SlowResponseTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan Slow = Limit + TimeSpan.FromTicks(1);
+    private static readonly TimeSpan Slow = Limit + TimeSpan.FromMicroseconds(1);
 
     [Fact]
     public void Slow_AsLargeAShareAsTheLimit_Ejects()
@@ -45,7 +45,7 @@ public sealed class SlowResponseTests
         }
 
         var lease = judged["a"].TryAcquire(new PickContext(null, Random.Shared))!;
-        lease.EndedAt = Slow.Ticks;
+        lease.Duration = Slow;
         lease.Return(new AttemptOutcome(OutcomeKind.Failure, FailureKind.AttemptTimeout));
         judged.Ejected.Should().BeEmpty();
         judged.Answer("a", Slow, status: 500);

@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Text;
+using BenchmarkDotNet.Reports;
+
+namespace Resilience.Benchmarks.Running;
+
+/// <summary>
+/// Puts a run's tables into <c>benchmarks/README.md</c>, each between its two markers, so that what is published is what
+/// was measured: <c>&lt;!-- HandlerBenchmarks --&gt;</c> to <c>&lt;!-- end --&gt;</c>.
+/// </summary>
+internal static class PublishedTables
+{
+    /// <summary>The argument that asks for it; ours, not BenchmarkDotNet's.</summary>
+    public const string Option = "--publish";
+
+    private const string End = "<!-- end -->";
+
+    /// <summary>What the host, the job and the other columns would say again in every row.</summary>
+    private static readonly string[] Hidden =
+    [
+        "Error",
+        "Median",
+        "Ratio",
+        "RatioSD",
+        "Gen0",
+        "Gen1",
+        "Gen2",
+        "Alloc Ratio",
+    ];
+
+    /// <exception cref="InvalidOperationException">The document has no place for a table.</exception>
+    public static void Write(IEnumerable<Summary> summaries)
+    {
+        var path = Document();
+        var text = File.ReadAllText(path);
+        foreach (var summary in summaries)
+        {
+            text = Replace(text, summary.BenchmarksCases[0].Descriptor.Type.Name, TableOf(summary));
+        }
+
+        File.WriteAllText(path, text);
+    }
+
+    private static string Replace(string text, string name, string table)
+    {
+        var marker = $"<!-- {name} -->";
+        var start = text.IndexOf(marker, StringComparison.Ordinal);
+        var end = start < 0 ? -1 : text.IndexOf(End, start, StringComparison.Ordinal);
+        return end < 0
+            ? throw new InvalidOperationException($"benchmarks/README.md has no '{marker}' followed by '{End}'.")
+            : $"{text[..(start + marker.Length)]}\n\n{table}\n{text[end..]}";
+    }
+
+    private static string TableOf(Summary summary)
+    {
+        var columns = summary.Table.Columns.Where(column => column.NeedToShow && !Hidden.Contains(column.Header));
+        var indices = columns.Select(column => column.Index).ToArray();
+        var table = new StringBuilder();
+        table.Append(CultureInfo.InvariantCulture, $"Run of {DateTime.UtcNow:yyyy-MM-dd}, ");
+        table.Append(CultureInfo.InvariantCulture, $"{summary.HostEnvironmentInfo.CpuInfo.Value.ProcessorName}, ");
+        table.Append(summary.Reports[0].GetRuntimeInfo());
+        table.Append(CultureInfo.InvariantCulture, $", job '{summary.Reports[0].BenchmarkCase.Job.ResolvedId}'.\n\n");
+        AppendRow(table, indices.Select(index => summary.Table.FullHeader[index]));
+        AppendRow(table, indices.Select(_ => "---"));
+        foreach (var row in summary.Table.FullContent)
+        {
+            AppendRow(table, indices.Select(index => row[index].Trim('\'')));
+        }
+
+        return table.ToString();
+    }
+
+    private static void AppendRow(StringBuilder table, IEnumerable<string> cells) =>
+        table.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
+
+    private static string Document()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var path = Path.Combine(folder.FullName, "benchmarks", "README.md");
+            if (File.Exists(path))
+            {
+                return path;
+            }
+        }
+
+        throw new InvalidOperationException("benchmarks/README.md was not found above this program.");
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text.Json;
+using Resilience.Telemetry;
+
+namespace Resilience.Backends;
+
+/// <summary>
+/// Counts a pool's events. Listeners are the application's code: they are called off the request path and outside the
+/// pool's critical section, and what they throw harms nobody but them.
+/// </summary>
+internal static class PoolEventMetrics
+{
+    public static void Record(PoolEvent item)
+    {
+        switch (item)
+        {
+            case BackendStateChanged changed when Instruments.StateChanges.Enabled:
+                Instruments.StateChanges.Add(
+                    1,
+                    new(TelemetryNames.PoolTag, changed.Pool),
+                    new(TelemetryNames.BackendTag, changed.Backend.Name),
+                    new(TelemetryNames.StateTag, WordOf(changed.To.State)),
+                    new(TelemetryNames.ReasonTag, WordOf(changed.To.Reason))
+                );
+                break;
+            case BackendCircuitChanged changed when Instruments.CircuitTransitions.Enabled:
+                Instruments.CircuitTransitions.Add(
+                    1,
+                    new(TelemetryNames.PoolTag, changed.Pool),
+                    new(TelemetryNames.BackendTag, changed.Backend.Name),
+                    new(TelemetryNames.StateTag, WordOf(changed.To))
+                );
+                break;
+            case FailOpenChanged { IsFailOpen: true } when Instruments.FailOpens.Enabled:
+                Instruments.FailOpens.Add(1, new KeyValuePair<string, object?>(TelemetryNames.PoolTag, item.Pool));
+                break;
+            case ConfigurationReloaded reloaded when Instruments.Reloads.Enabled:
+                Instruments.Reloads.Add(
+                    1,
+                    new(TelemetryNames.PoolTag, item.Pool),
+                    new(TelemetryNames.ResultTag, reloaded.Problems.Count == 0 ? "success" : "failure")
+                );
+                break;
+        }
+    }
+
+    /// <summary>The names of states as the conventions of metrics write words: <c>half_open</c>.</summary>
+    private static string WordOf<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+}

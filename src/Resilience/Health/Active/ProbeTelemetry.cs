@@ -1,0 +1,95 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Resilience.Backends;
+using Resilience.Telemetry;
+
+namespace Resilience.Health.Active;
+
+/// <summary>
+/// Log lines and metrics of one checker's probes. Loggers and listeners are the application's code: nothing that they
+/// throw comes out of here (law 13). Thread-safe.
+/// </summary>
+internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
+{
+    /// <summary>Backends that one log line names.</summary>
+    private const int MostNamed = 5;
+
+    private readonly ILogger _logger =
+        loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
+
+    /// <summary>A probe has ended.</summary>
+    public void Probed(ScheduledProbe probe, ProbeResult result) =>
+        Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
+
+    /// <summary>Every backend has answered the first round with 404.</summary>
+    public void PathMissing(string path) =>
+        Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry._logger, telemetry.Pool, path));
+
+    /// <summary>A stop has not waited any longer for these.</summary>
+    public void GivenUp(ScheduledProbe[] lost) =>
+        Tell(
+            lost,
+            static (telemetry, lost) =>
+                LogMessages.ProbesGivenUp(
+                    telemetry._logger,
+                    telemetry.Pool,
+                    lost.Length,
+                    HealthCheckDefaults.StopGrace.TotalSeconds,
+                    string.Join(", ", lost.Take(MostNamed).Select(probe => probe.Backend.Name))
+                )
+        );
+
+    private string Pool => pool;
+
+    private void Write(ScheduledProbe probe, ProbeResult result)
+    {
+        var backend = probe.Backend;
+        if (probe.Thrown is { } thrown)
+        {
+            probe.Thrown = null;
+            LogMessages.ProbeThrew(_logger, thrown, pool, backend.Name);
+        }
+
+        if (result.IsSuccess)
+        {
+            LogMessages.ProbeSucceeded(_logger, pool, backend.Name, result.Detail);
+        }
+        else
+        {
+            LogMessages.ProbeFailed(_logger, pool, backend.Name, result.Detail);
+        }
+
+        if (Instruments.ProbeDuration.Enabled)
+        {
+            Instruments.ProbeDuration.Record(
+                result.Duration.TotalSeconds,
+                new(TelemetryNames.PoolTag, pool),
+                new(TelemetryNames.BackendTag, backend.Name),
+                new(TelemetryNames.ResultTag, result.IsSuccess ? "success" : "failure")
+            );
+        }
+    }
+
+    private void Tell<TArg>(TArg what, Action<ProbeTelemetry, TArg> tell)
+    {
+        try
+        {
+            tell(this, what);
+        }
+#pragma warning disable CA1031 // Law 13: whatever a logger or a listener throws is logged and survived.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            try
+            {
+                LogMessages.ProbeListenerThrew(_logger, exception, pool);
+            }
+#pragma warning disable CA1031 // Law 13: it is the logger that throws; nobody is left to tell.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                // Probing goes on all the same.
+            }
+        }
+    }
+}
