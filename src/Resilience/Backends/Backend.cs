@@ -22,6 +22,8 @@ public sealed class Backend : ICircuitOwner
     private TaskCompletionSource? _idle;
     private long _load;
     private long _failures;
+    private long _probesSucceeded;
+    private long _probesFailed;
     private int _administration;
     private int _lastFailure;
 
@@ -85,6 +87,9 @@ public sealed class Backend : ICircuitOwner
 
     /// <summary>The last probe's result; <see langword="null"/> before the first.</summary>
     public ProbeResult? LastProbe { get; private set; }
+
+    /// <summary>How many probes have ended, and how.</summary>
+    public ProbeStatistics Probes => new(Interlocked.Read(ref _probesSucceeded), Interlocked.Read(ref _probesFailed));
 
     /// <summary>Successful probes in a row.</summary>
     public int ConsecutiveProbeSuccesses { get; private set; }
@@ -285,6 +290,7 @@ public sealed class Backend : ICircuitOwner
     internal void RecordProbe(ProbeResult result)
     {
         LastProbe = result;
+        Interlocked.Increment(ref result.IsSuccess ? ref _probesSucceeded : ref _probesFailed);
         ConsecutiveProbeSuccesses = result.IsSuccess ? ConsecutiveProbeSuccesses + 1 : 0;
         ConsecutiveProbeFailures = result.IsSuccess ? 0 : ConsecutiveProbeFailures + 1;
     }

@@ -61,6 +61,22 @@ public sealed record BackendDefinition
         }
     }
 
+    /// <summary>
+    /// Where it is probed, if not at its own address: absolute, http or https, with an optional base path that is put
+    /// before the health path.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: its address.</value>
+    /// <exception cref="ArgumentException">It is no such address.</exception>
+    public Uri? HealthAddress
+    {
+        get;
+        init
+        {
+            ThrowIf(value is null ? null : BackendRules.AddressProblem(value), nameof(HealthAddress));
+            field = value;
+        }
+    }
+
     /// <summary>Its share of the traffic, relative to the others; 0 takes none. Range: 0 to 1,000.</summary>
     /// <value>The default is 1.</value>
     /// <exception cref="ArgumentException">It is out of range.</exception>
@@ -97,6 +113,7 @@ public sealed record BackendDefinition
         other is not null
         && IsSameServerAs(other)
         && Name == other.Name
+        && HealthAddress == other.HealthAddress
         && Weight == other.Weight
         && Metadata.Count == other.Metadata.Count
         && Metadata.All(pair => other.Metadata.TryGetValue(pair.Key, out var value) && value == pair.Value);

@@ -16,6 +16,13 @@ public sealed class BackendOptions
     /// <value>The default is <see langword="null"/>: the address's host.</value>
     public string? Host { get; set; }
 
+    /// <summary>
+    /// Where it is probed, if not at its own address, such as <c>http://10.0.0.1:9090</c>; a base path is put before the
+    /// health path.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: its address.</value>
+    public string? HealthAddress { get; set; }
+
     /// <summary>Its share of the traffic, relative to the others; 0 takes none. Range: 0 to 1,000.</summary>
     /// <value>The default is 1.</value>
     public int Weight { get; set; } = 1;
@@ -28,9 +35,10 @@ public sealed class BackendOptions
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
-            (nameof(Address), AddressProblem()),
+            (nameof(Address), AddressProblem(Address)),
             (nameof(Name), BackendRules.NameProblem(Name)),
             (nameof(Host), BackendRules.HostProblem(Host)),
+            (nameof(HealthAddress), HealthAddress is null ? null : AddressProblem(HealthAddress)),
             (nameof(Weight), BackendRules.WeightProblem(Weight)),
         ];
 
@@ -46,12 +54,13 @@ public sealed class BackendOptions
         {
             Name = Name,
             Host = Host,
+            HealthAddress = HealthAddress is null ? null : BackendRules.ParseAddress(HealthAddress),
             Weight = Weight,
             Metadata = new Dictionary<string, string>(Metadata, StringComparer.Ordinal),
         };
 
-    private string? AddressProblem() =>
-        string.IsNullOrWhiteSpace(Address) ? "is missing"
-        : Uri.TryCreate(Address, UriKind.RelativeOrAbsolute, out var uri) ? BackendRules.AddressProblem(uri)
-        : BackendRules.NoAddress(Address);
+    private static string? AddressProblem(string? address) =>
+        string.IsNullOrWhiteSpace(address) ? "is missing"
+        : Uri.TryCreate(address, UriKind.RelativeOrAbsolute, out var uri) ? BackendRules.AddressProblem(uri)
+        : BackendRules.NoAddress(address);
 }

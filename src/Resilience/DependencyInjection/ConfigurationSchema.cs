@@ -49,6 +49,9 @@ internal sealed class ConfigurationSchema
             text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out _)
         );
 
+    private static ConfigurationSchema Version { get; } =
+        Value("a version such as 2.0", text => System.Version.TryParse(text, out _));
+
     private static ConfigurationSchema Address { get; } =
         Value("an address", text => Uri.TryCreate(text, UriKind.RelativeOrAbsolute, out _));
 
@@ -144,6 +147,7 @@ internal sealed class ConfigurationSchema
             (nameof(BackendOptions.Address), Text),
             (nameof(BackendOptions.Name), Text),
             (nameof(BackendOptions.Host), Text),
+            (nameof(BackendOptions.HealthAddress), Text),
             (nameof(BackendOptions.Weight), Whole),
             (nameof(BackendOptions.Metadata), List(Text))
         );
@@ -151,8 +155,17 @@ internal sealed class ConfigurationSchema
     private static ConfigurationSchema HealthCheck() =>
         Section(
             (nameof(HealthCheckOptions.Enabled), Flag),
+            (nameof(HealthCheckOptions.Type), OneOf<HealthCheckType>()),
+            (nameof(HealthCheckOptions.Method), Text),
             (nameof(HealthCheckOptions.Path), Text),
             (nameof(HealthCheckOptions.ExpectedStatuses), List(Text)),
+            (nameof(HealthCheckOptions.ExpectedBody), Text),
+            (nameof(HealthCheckOptions.Headers), List(Text)),
+            (nameof(HealthCheckOptions.Host), Text),
+            (nameof(HealthCheckOptions.Port), Whole),
+            (nameof(HealthCheckOptions.HttpVersion), Version),
+            (nameof(HealthCheckOptions.HttpVersionPolicy), OneOf<HttpVersionPolicy>()),
+            (nameof(HealthCheckOptions.ReuseConnections), Flag),
             (nameof(HealthCheckOptions.Interval), Duration),
             (nameof(HealthCheckOptions.Jitter), Number),
             (nameof(HealthCheckOptions.Timeout), Duration),

@@ -225,6 +225,6 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
             handler = transport;
         }
 
-        return new HttpHealthProbe(_options.HealthCheck, handler);
+        return new ConfiguredHealthProbe(_options.HealthCheck, handler);
     }
 }

@@ -125,6 +125,22 @@ internal static partial class LogMessages
     )]
     public static partial void ProbeListenerThrew(ILogger logger, Exception exception, string pool);
 
+    [LoggerMessage(
+        208,
+        LogLevel.Warning,
+        "Pool {Pool}: probing has fallen behind, a probe began {Late} late where one is due every {Interval} "
+            + "({Backends} backends, at most {Workers} probes at once). Raise HealthCheck:MaxConcurrency or "
+            + "HealthCheck:Interval, or lower HealthCheck:Timeout"
+    )]
+    public static partial void ProbingFallsBehind(
+        ILogger logger,
+        string pool,
+        TimeSpan late,
+        TimeSpan interval,
+        int backends,
+        int workers
+    );
+
     [LoggerMessage(301, LogLevel.Debug, "Pool {Pool}: attempt {Attempt} on {Backend} failed: {Outcome}")]
     public static partial void AttemptFailed(ILogger logger, string pool, int attempt, string backend, string outcome);
 

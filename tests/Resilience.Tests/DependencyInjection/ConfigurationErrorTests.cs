@@ -52,7 +52,7 @@ public sealed class ConfigurationErrorTests
             // Keys that nobody knows.
             { "Retries:MaxAttempts", "5", "" },
             { "Retry:MaxAttemps", "5", "is no known setting; known here: Enabled, MaxAttempts, InitialDelay," },
-            { "Backends:0:Url", "http://b", "is no known setting; known here: Address, Name, Host, Weight, Metadata." },
+            { "Backends:0:Url", "http://b", "is no known setting; known here: Address, Name, Host, HealthAddress, Weight, Metadata." },
             // Durations: a bare number means days.
             {
                 "Timeouts:Total",
@@ -106,6 +106,15 @@ public sealed class ConfigurationErrorTests
             { "CircuitBreaker:BreakDuration", "00:00:00", "is 00:00:00, must be from 00:00:00.0100000" },
             { "Retry:InitialDelay", "-00:00:01", "is -00:00:01, must be from 00:00:00" },
             { "Retry:Budget:Window", "00:00:00", "is 00:00:00, must be from 00:00:00.1000000" },
+            // What is probed.
+            { "HealthCheck:Type", "Icmp", "is 'Icmp', must be one of Http, Https, Tcp." },
+            { "HealthCheck:Method", "G ET", "is 'G ET', must be a method such as GET or HEAD." },
+            { "HealthCheck:Port", "0", "is 0, must be from 1 to 65535." },
+            { "HealthCheck:Host", "a/b", "is 'a/b', must be a host name" },
+            { "HealthCheck:HttpVersion", "1.2", "is 1.2, must be 1.0, 1.1, 2.0 or 3.0." },
+            { "HealthCheck:Headers:X Y", "1", "is no header name." },
+            { "HealthCheck:Headers:Host", "h", "belongs into Host." },
+            { "Backends:0:HealthAddress", "ftp://a", "has the scheme 'ftp', must be http or https." },
             // Times that contradict each other.
             {
                 "Timeouts:Attempt",

@@ -5,6 +5,7 @@ using System.Reflection;
 using Microsoft.Extensions.Configuration;
 using Resilience.CircuitBreaking;
 using Resilience.DependencyInjection;
+using Resilience.Health.Active;
 using Resilience.Http;
 
 namespace Resilience.Tests.DependencyInjection;
@@ -22,6 +23,9 @@ public sealed class ConfigurationSchemaTests
         [typeof(Uri)] = ("http://x/", "http://x:99999/"),
         [typeof(ForeignHosts)] = ("refuse", "never"),
         [typeof(CircuitState)] = ("metricsOnly", "ajar"),
+        [typeof(HealthCheckType)] = ("tcp", "udp"),
+        [typeof(Version)] = ("2.0", "two"),
+        [typeof(HttpVersionPolicy)] = ("requestVersionExact", "any"),
         [typeof(DecompressionMethods)] = ("GZip, Deflate", "zip"),
     };
 

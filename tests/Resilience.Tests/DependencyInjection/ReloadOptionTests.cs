@@ -25,6 +25,7 @@ public sealed class ReloadOptionTests
         ["Backends:0:Address"] = new("http://b:80", scene => Only(scene).Name, "http://a", "http://b"),
         ["Backends:0:Name"] = new("first", scene => Only(scene).Name, "http://a", "first"),
         ["Backends:0:Host"] = new("h.example", scene => Only(scene).Definition.Host, null, "h.example"),
+        ["Backends:0:HealthAddress"] = new("http://h:9", scene => Probed(scene).RequestUri!.Port, 80, 9),
         ["Backends:0:Weight"] = new("0", AvailableInAWhile, 1, 0),
         ["Backends:0:Metadata:0"] = new(
             "eu",
@@ -35,6 +36,25 @@ public sealed class ReloadOptionTests
         ["HealthCheck:Enabled"] = new("false", scene => Health(scene).IsEnabled, true, false),
         ["HealthCheck:Path"] = new("/ready", scene => Health(scene).Path, "/health", "/ready"),
         ["HealthCheck:ExpectedStatuses:0"] = new("204", IsNoContentHealthy, false, true),
+        ["HealthCheck:Type"] = new("Https", scene => Probed(scene).RequestUri!.Scheme, "http", "https"),
+        ["HealthCheck:Method"] = new("HEAD", scene => Probed(scene).Method, HttpMethod.Get, HttpMethod.Head),
+        ["HealthCheck:ExpectedBody"] = new("up", IsOkHealthy, true, false),
+        ["HealthCheck:Headers:0"] = new("b", scene => Probed(scene).Headers.Contains("0"), false, true),
+        ["HealthCheck:Host"] = new("h.example", scene => Probed(scene).Headers.Host, null, "h.example"),
+        ["HealthCheck:Port"] = new("9", scene => Probed(scene).RequestUri!.Port, 80, 9),
+        ["HealthCheck:HttpVersion"] = new(
+            "2.0",
+            scene => Probed(scene).Version,
+            HttpVersion.Version11,
+            HttpVersion.Version20
+        ),
+        ["HealthCheck:HttpVersionPolicy"] = new(
+            "RequestVersionExact",
+            scene => Probed(scene).VersionPolicy,
+            HttpVersionPolicy.RequestVersionOrLower,
+            HttpVersionPolicy.RequestVersionExact
+        ),
+        ["HealthCheck:ReuseConnections"] = new("false", scene => Probed(scene).Headers.ConnectionClose, null, true),
         ["HealthCheck:Interval"] = new("00:00:07", scene => Health(scene).Interval, Seconds(10), Seconds(7)),
         ["HealthCheck:Jitter"] = new(
             "0",
@@ -388,14 +408,18 @@ public sealed class ReloadOptionTests
         return scene.Pool("catalog").Budget.Balance;
     }
 
-    private static object IsNoContentHealthy(Scene scene)
+    private static object IsNoContentHealthy(Scene scene) => IsHealthy(scene, HttpStatusCode.NoContent);
+
+    private static object IsOkHealthy(Scene scene) => IsHealthy(scene, HttpStatusCode.OK);
+
+    private static bool IsHealthy(Scene scene, HttpStatusCode answer)
     {
-        using var probe = new HttpHealthProbe(
-            scene.Host("catalog").Options.HealthCheck,
-            new StubHandler(HttpStatusCode.NoContent)
-        );
+        using var probe = new HttpHealthProbe(scene.Host("catalog").Options.HealthCheck, new StubHandler(answer));
         return probe.ProbeAsync(Only(scene), CancellationToken.None).AsTask().GetAwaiter().GetResult().IsSuccess;
     }
+
+    private static HttpRequestMessage Probed(Scene scene) =>
+        new ProbeTarget(scene.Host("catalog").Options.HealthCheck).RequestFor(Only(scene).Definition, "x");
 
     private static T Private<T>(object owner, string name)
     {

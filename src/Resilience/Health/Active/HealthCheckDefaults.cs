@@ -4,6 +4,7 @@ namespace Resilience.Health.Active;
 internal static class HealthCheckDefaults
 {
     public const string Path = "/health";
+    public const string Method = "GET";
     public const int HealthyThreshold = 2;
     public const int UnhealthyThreshold = 3;
     public const double Jitter = 0.1;

@@ -1,3 +1,4 @@
+using Resilience.Backends;
 using Resilience.Primitives;
 
 namespace Resilience.Health.Active;
@@ -9,13 +10,55 @@ public sealed class HealthCheckOptions
     /// <value>The default is <see langword="true"/>.</value>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>The path to GET, put after the backend's base path; may have a query.</summary>
+    /// <summary>What kind of check it is.</summary>
+    /// <value>The default is <see cref="HealthCheckType.Http"/>.</value>
+    public HealthCheckType Type { get; set; }
+
+    /// <summary>The request's method.</summary>
+    /// <value>The default is <c>GET</c>.</value>
+    public string Method { get; set; } = HealthCheckDefaults.Method;
+
+    /// <summary>The path to ask for, put after the backend's base path; may have a query.</summary>
     /// <value>The default is <c>/health</c>.</value>
     public string Path { get; set; } = HealthCheckDefaults.Path;
 
     /// <summary>The statuses that mean healthy: single ones and ranges, <c>"200"</c>, <c>"200-299"</c>.</summary>
     /// <value>Empty by default, which means 200 alone.</value>
     public IList<string> ExpectedStatuses { get; set; } = [];
+
+    /// <summary>
+    /// A text that a healthy backend's answer contains, as UTF-8, within the first 64 KB of its body. Case counts.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the body does not matter.</value>
+    public string? ExpectedBody { get; set; }
+
+    /// <summary>Headers of the request, by name.</summary>
+    /// <value>Empty by default. <c>User-Agent</c> is <c>Resilience/&lt;version&gt;</c> unless it is set here.</value>
+    public IDictionary<string, string> Headers { get; set; } =
+        new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The host for the Host header and for TLS.</summary>
+    /// <value>The default is <see langword="null"/>: the backend's.</value>
+    public string? Host { get; set; }
+
+    /// <summary>
+    /// The port on which all backends are probed. Range: 1 to 65,535. For one backend's own, see
+    /// <see cref="Backends.BackendDefinition.HealthAddress"/>.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the port of the backend's address.</value>
+    public int? Port { get; set; }
+
+    /// <summary>The HTTP version of the request: 1.0, 1.1, 2.0 or 3.0.</summary>
+    /// <value>The default is <see langword="null"/>, which means 1.1.</value>
+    public Version? HttpVersion { get; set; }
+
+    /// <summary>What else than <see cref="HttpVersion"/> may be used. HTTP/2 without TLS needs <c>RequestVersionExact</c>.</summary>
+    /// <value>The default is <c>RequestVersionOrLower</c>.</value>
+    public HttpVersionPolicy HttpVersionPolicy { get; set; }
+
+    /// <summary>Whether connections are kept for the next probe; if not, each probe makes a new one.</summary>
+    /// <value>The default is <see langword="true"/>: a probe over a kept connection is several times cheaper.</value>
+    public bool ReuseConnections { get; set; } = true;
 
     /// <summary>The time between two probes of a backend. Range: 10 ms to 12 hours.</summary>
     /// <value>The default is 10 seconds.</value>
@@ -61,10 +104,24 @@ public sealed class HealthCheckOptions
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
+            (nameof(Type), Enum.IsDefined(Type) ? null : $"is {(int)Type}, must be Http, Https or Tcp"),
+            (nameof(Method), IsToken(Method) ? null : $"is '{Method}', must be a method such as GET or HEAD"),
             (nameof(Path), PathProblem()),
             (nameof(ExpectedStatuses), ExpectedStatuses is null ? "is null, must be a list" : null),
             .. (ExpectedStatuses ?? []).Select(
                 (text, i) => ($"{nameof(ExpectedStatuses)}:{i}", StatusRange.Problem(text))
+            ),
+            (nameof(ExpectedBody), ExpectedBody is "" ? "is empty, must be a text or absent" : null),
+            (nameof(Headers), Headers is null ? "is null, must be a section" : null),
+            .. (Headers ?? new Dictionary<string, string>()).Select(header =>
+                ($"{nameof(Headers)}:{header.Key}", HeaderProblem(header.Key, header.Value))
+            ),
+            (nameof(Host), BackendRules.HostProblem(Host)),
+            (nameof(Port), Port is { } port ? Ranges.Problem(port, 1, 65_535) : null),
+            (nameof(HttpVersion), VersionProblem()),
+            (
+                nameof(HttpVersionPolicy),
+                Enum.IsDefined(HttpVersionPolicy) ? null : $"is {(int)HttpVersionPolicy}, must be a known policy"
             ),
             (nameof(Interval), Ranges.Problem(Interval, TimeSpan.FromMilliseconds(10), Ranges.HalfDay)),
             (nameof(Jitter), Ranges.Problem(Jitter, 0, 0.5)),
@@ -74,6 +131,25 @@ public sealed class HealthCheckOptions
             (nameof(InitialDelay), Ranges.Problem(InitialDelay, TimeSpan.Zero, Ranges.HalfDay)),
             (nameof(MaxConcurrency), MaxConcurrency is { } most ? Ranges.Problem(most, 1, 1_024) : null),
         ];
+
+    /* RFC 9110, section 5.6.2. */
+    private static bool IsToken(string? text) =>
+        !string.IsNullOrEmpty(text) && text.All(each => char.IsAsciiLetterOrDigit(each) || "!#$%&'*+-.^_`|~".Contains(each, StringComparison.Ordinal));
+
+    private static string? HeaderProblem(string name, string? value) =>
+        !IsToken(name) ? "is no header name"
+        : name.Equals("Host", StringComparison.OrdinalIgnoreCase) ? $"belongs into {nameof(Host)}"
+        : value is null || value.AsSpan().ContainsAny('\r', '\n', '\0') ? "has no value that a header could have"
+        : null;
+
+    private string? VersionProblem() =>
+        HttpVersion is null
+        || HttpVersion == System.Net.HttpVersion.Version10
+        || HttpVersion == System.Net.HttpVersion.Version11
+        || HttpVersion == System.Net.HttpVersion.Version20
+        || HttpVersion == System.Net.HttpVersion.Version30
+            ? null
+            : $"is {HttpVersion}, must be 1.0, 1.1, 2.0 or 3.0";
 
     private string? PathProblem() =>
         Path is { Length: > 0 } && Path[0] == '/' && !Path.Contains('#', StringComparison.Ordinal)

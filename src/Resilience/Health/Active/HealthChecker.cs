@@ -21,6 +21,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private HealthRules _rules;
     private ProbeSchedule? _running;
     private ProbeSchedule? _last;
+    private long _succeeded;
+    private long _failed;
     private int _stops;
     private bool _isStartWanted;
     private bool _isDisposed;
@@ -28,7 +30,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// <summary>Creates a checker; it probes after <see cref="Start"/>.</summary>
     /// <param name="pool">The pool whose backends it probes.</param>
     /// <param name="options">How; the defaults if <see langword="null"/>. Read once, here.</param>
-    /// <param name="probe">The check itself; an <see cref="HttpHealthProbe"/> if <see langword="null"/>. Disposed with the checker if it can be.</param>
+    /// <param name="probe">The check itself; the one that <paramref name="options"/> describe if <see langword="null"/>. Disposed with the checker if it can be.</param>
     /// <param name="loggerFactory">Where it logs; nowhere if <see langword="null"/>.</param>
     /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
     public HealthChecker(
@@ -43,7 +45,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _pool = pool;
         _clock = pool.Clock;
         _rules = new HealthRules(options);
-        _probe = probe ?? new HttpHealthProbe(options);
+        _probe = probe ?? new ConfiguredHealthProbe(options);
         _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
@@ -52,20 +54,68 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// Starts probing in the background and returns at once; while a stop is under way, as soon as that has ended. Does
     /// nothing if it runs, if checks are switched off, or after disposal.
     /// </summary>
-    public void Start()
+    public void Start() => Begin();
+
+    /// <summary>How many probes of this checker have ended, and how, those of backends that have left included.</summary>
+    public ProbeStatistics Statistics => new(Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed));
+
+    /// <summary>
+    /// Starts probing in the background and waits until every backend has been probed once; at once if checks are switched
+    /// off, or were started before and have come round.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the waiting, not the probing.</param>
+    /// <exception cref="TaskCanceledException">The token has ended, or the checker was stopped before.</exception>
+    public Task StartAsync(CancellationToken cancellationToken = default)
     {
-        bool begins;
+        Start();
+        Task firstRound;
         lock (_gate)
         {
-            begins = TryBegin();
+            // A pool that has been disposed has no members to wait for, and tells nobody so.
+            firstRound =
+                _running is { IsPeriodic: true } run && !_pool.IsDisposed ? run.FirstRoundEnded : Task.CompletedTask;
         }
 
-        if (begins)
-        {
-            // Outside our lock: the pool's critical section comes first, ours inside it.
-            _pool.Observe(this);
-        }
+        return firstRound.WaitAsync(cancellationToken);
     }
+
+    /// <summary>
+    /// Probes a backend now, whenever it is due, and applies the result; joins a probe of it that is under way. Works
+    /// whether or not probing was started, and where checks are switched off.
+    /// </summary>
+    /// <param name="backend">A backend of the pool.</param>
+    /// <param name="cancellationToken">Ends the waiting, not the probe, which ends with its own timeout.</param>
+    /// <exception cref="ArgumentException">The backend is none of the pool's.</exception>
+    /// <exception cref="ObjectDisposedException">The checker has been disposed.</exception>
+    /// <exception cref="TaskCanceledException">
+    /// The token has ended, or the checker was stopped or the backend has left the pool before there was a result.
+    /// </exception>
+    public async Task<ProbeResult> CheckAsync(Backend backend, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        var result = await Demand(backend).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return result
+            ?? throw new TaskCanceledException(
+                $"The check of '{backend.Name}' ended without a result: the checker was stopped, or it left the pool."
+            );
+    }
+
+    /// <summary>Probes several backends at once, as <see cref="CheckAsync(Backend, CancellationToken)"/> does each.</summary>
+    /// <returns>The results in the order of <paramref name="backends"/>.</returns>
+    /// <inheritdoc cref="CheckAsync(Backend, CancellationToken)"/>
+    public Task<ProbeResult[]> CheckAsync(
+        IEnumerable<Backend> backends,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(backends);
+        return Task.WhenAll(backends.Select(backend => CheckAsync(backend, cancellationToken)));
+    }
+
+    /// <summary>Probes all backends of the pool at once; see <see cref="CheckAsync(Backend, CancellationToken)"/>.</summary>
+    /// <returns>The results in the order of the pool's backends.</returns>
+    public Task<ProbeResult[]> CheckAllAsync(CancellationToken cancellationToken = default) =>
+        CheckAsync(_pool.Backends, cancellationToken);
 
     /// <summary>
     /// Stops probing and waits until no probe is under way. A probe that is stopped is no result. One that does not heed
@@ -105,7 +155,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         {
             if (_running is { } run)
             {
-                run.Change(added, removed, _rules);
+                // Without due times of its own a run probes only what is asked for.
+                run.Change(run.IsPeriodic ? added : [], removed, _rules);
                 Dispatch(run);
             }
         }
@@ -128,13 +179,13 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     internal async Task ConfigureAsync(HealthCheckOptions options, bool start)
     {
         var rules = new HealthRules(options);
-        (_probe as HttpHealthProbe)?.Configure(options);
+        (_probe as ConfiguredHealthProbe)?.Configure(options);
         bool wasRunning;
         lock (_gate)
         {
             _rules = rules;
-            wasRunning = _running is not null;
-            if (_running is { } run && rules.IsEnabled)
+            wasRunning = _running is { IsPeriodic: true };
+            if (_running is { IsPeriodic: true } run && rules.IsEnabled)
             {
                 run.Shorten(rules);
                 Dispatch(run);
@@ -148,7 +199,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
         else if (start)
         {
-            Start();
+            Begin();
         }
     }
 
@@ -201,10 +252,25 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
+    private void Begin()
+    {
+        bool begins;
+        lock (_gate)
+        {
+            begins = TryBegin();
+        }
+
+        if (begins)
+        {
+            // Outside our lock: the pool's critical section comes first, ours inside it.
+            _pool.Observe(this);
+        }
+    }
+
     /// <summary>Begins a run, or notes that one is wanted when the stop that is under way has ended.</summary>
     private bool TryBegin()
     {
-        if (_isDisposed || _running is not null || !_rules.IsEnabled)
+        if (_isDisposed || _running is { IsPeriodic: true } || !_rules.IsEnabled)
         {
             return false;
         }
@@ -216,8 +282,33 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             return false;
         }
 
-        _running = _last = new ProbeSchedule(_clock, _pool.Random, _timer);
+        Run().BecomePeriodic();
         return true;
+    }
+
+    private ProbeSchedule Run() => _running ??= _last = new ProbeSchedule(_clock, _pool.Random, _timer);
+
+    private Task<ProbeResult?> Demand(Backend backend)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (backend.Pool != _pool || backend.IsRemoved)
+            {
+                throw new ArgumentException($"'{backend.Name}' is no backend of the pool '{_pool.Name}'.", nameof(backend));
+            }
+
+            if (_stops > 0)
+            {
+                // A stop waits for what is under way; nothing new begins meanwhile.
+                return Task.FromResult<ProbeResult?>(null);
+            }
+
+            var run = Run();
+            var answer = run.Demand(backend);
+            Dispatch(run);
+            return answer;
+        }
     }
 
     /// <summary>
@@ -296,6 +387,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             var result = await ProbeAsync(run, probe).ConfigureAwait(false);
             if (result is not null)
             {
+                Interlocked.Increment(ref result.IsSuccess ? ref _succeeded : ref _failed);
                 Judge(probe.Backend, result);
                 _telemetry.Probed(probe, result);
             }
@@ -306,16 +398,27 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
     private ScheduledProbe? TryTake(ProbeSchedule run)
     {
+        ScheduledProbe? probe;
+        (TimeSpan Late, int Backends, int Workers)? behind = null;
         lock (_gate)
         {
-            var probe = run.Take();
+            probe = run.Take(out var wasDue);
             if (probe is not null)
             {
                 probe.IsBlocked = _givenUp.Exists(each => each.Backend == probe.Backend);
+                if (run.FallsBehind(wasDue, _rules) is { } late)
+                {
+                    behind = (late, run.Count, _rules.WorkersFor(run.Count));
+                }
             }
-
-            return probe;
         }
+
+        if (behind is { } it)
+        {
+            _telemetry.FallsBehind(it.Late, _rules.Interval, it.Backends, it.Workers);
+        }
+
+        return probe;
     }
 
     /// <returns>The result; <see langword="null"/> if checking has stopped meanwhile.</returns>
@@ -356,7 +459,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         finally
         {
             // A probe may have kept the token.
-            limit.End(_clock, isTokenFree: _probe is HttpHealthProbe);
+            limit.End(_clock, isTokenFree: _probe is ConfiguredHealthProbe);
         }
 
         return run.Stopped.IsCancellationRequested
@@ -401,7 +504,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         var isPathMissing = false;
         lock (_gate)
         {
-            run.PutDown(probe);
+            run.PutDown(probe, result);
             _givenUp.Remove(probe);
             // The run itself is asked, not its token: a stop ends the run under this lock and cancels its token after it.
             if (result is not null && run == _running)

@@ -7,27 +7,29 @@ using Resilience.Primitives;
 namespace Resilience.Health.Active;
 
 /// <summary>
-/// Probes a backend with a GET of its health path over HTTP or HTTPS, on connections of its own that are kept open.
-/// A redirect is no success, the body is read up to a bound so that the connection can be used again, and certificates
-/// are verified as the given handler does. Thread-safe.
+/// Probes a backend with a request over HTTP or HTTPS, by default a GET of its health path, on connections of its own that
+/// are kept open. A redirect is no success, at most 64 KB of the body are read, and certificates are verified as the given
+/// handler does. Thread-safe.
 /// </summary>
 public sealed class HttpHealthProbe : IHealthProbe, IDisposable
 {
     /// <summary>A longer body is not read to its end; its connection is given up.</summary>
     private const int MostBodyBytes = 64 * 1024;
 
+    private const int ChunkBytes = 4 * 1024;
+
     private static readonly string UserAgent = $"Resilience/{Version()}";
 
     private readonly HttpClient _client;
-    private Target _target;
+    private ProbeTarget _target;
 
     /// <summary>Creates a probe.</summary>
-    /// <param name="options">The path and the expected statuses; the defaults if <see langword="null"/>.</param>
+    /// <param name="options">What is sent and which answers are expected; the defaults if <see langword="null"/>.</param>
     /// <param name="handler">What sends it; disposed with the probe. A pooled handler of its own if <see langword="null"/>.</param>
     /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
     public HttpHealthProbe(HealthCheckOptions? options = null, HttpMessageHandler? handler = null)
     {
-        _target = Target.From(options ?? new HealthCheckOptions());
+        _target = new ProbeTarget(options ?? new HealthCheckOptions());
         _client = new HttpClient(handler ?? Prepare(new SocketsHttpHandler { UseProxy = false }), disposeHandler: true)
         {
             // The checker's timeout covers every kind of probe, and the whole of it.
@@ -40,32 +42,23 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
     {
         ArgumentNullException.ThrowIfNull(backend);
         var target = Volatile.Read(ref _target);
-        var definition = backend.Definition;
-        using var request = new HttpRequestMessage(HttpMethod.Get, target.AddressOn(definition.Address));
-        request.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
-        request.Headers.Host = definition.Host;
+        using var request = target.RequestFor(backend.Definition, UserAgent);
         try
         {
             using var response = await _client
                 .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
                 .ConfigureAwait(false);
-            await DrainAsync(response.Content, cancellationToken).ConfigureAwait(false);
-            var status = (int)response.StatusCode;
-            return new ProbeResult(
-                target.IsExpected(status),
-                $"GET {target.Path} answered {status}",
-                StatusCode: status
-            );
+            return await ReadAsync(response, target, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            return new ProbeResult(false, $"GET {target.Path} failed: {exception.Message}", Error: exception);
+            return new ProbeResult(false, $"{target.Name} failed: {ReasonOf(exception)}", Error: exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             // The transport's connect timeout arrives as a cancellation that nobody asked for.
             var reason = (exception.InnerException ?? exception).Message;
-            return new ProbeResult(false, $"GET {target.Path} failed: {reason}", Error: exception);
+            return new ProbeResult(false, $"{target.Name} failed: {reason}", Error: exception);
         }
     }
 
@@ -85,24 +78,39 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         return transport;
     }
 
-    internal void Configure(HealthCheckOptions options) => Volatile.Write(ref _target, Target.From(options));
+    internal void Configure(HealthCheckOptions options) => Volatile.Write(ref _target, new ProbeTarget(options));
 
-    private static async Task DrainAsync(HttpContent content, CancellationToken cancellationToken)
+    /// <summary>A certificate's problem is told by the inner exception alone.</summary>
+    private static string ReasonOf(Exception exception) =>
+        exception is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } failure
+            ? $"TLS: {(failure.InnerException ?? failure).Message}"
+            : exception.Message;
+
+    /// <summary>Reads the body to its end, so that the connection can be used again, or up to the bound.</summary>
+    private static async ValueTask<ProbeResult> ReadAsync(
+        HttpResponseMessage response,
+        ProbeTarget target,
+        CancellationToken cancellationToken
+    )
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(4 * 1024);
+        var buffer = ArrayPool<byte>.Shared.Rent(target.ExpectsBody ? MostBodyBytes : ChunkBytes);
         try
         {
-            var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            var kept = 0;
+            var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
             await using (body.ConfigureAwait(false))
             {
                 var read = 0;
                 int count;
                 do
                 {
-                    count = await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+                    count = await body.ReadAsync(buffer.AsMemory(kept), cancellationToken).ConfigureAwait(false);
                     read += count;
+                    kept = target.ExpectsBody ? read : 0;
                 } while (count > 0 && read < MostBodyBytes);
             }
+
+            return target.Judge((int)response.StatusCode, buffer.AsSpan(0, kept));
         }
         finally
         {
@@ -114,26 +122,4 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         typeof(HttpHealthProbe).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>() is { } attribute
             ? attribute.InformationalVersion.Split('+')[0]
             : "0";
-
-    private sealed record Target(string Path, StatusRange[] Expected)
-    {
-        public static Target From(HealthCheckOptions options)
-        {
-            Ranges.ThrowIfAny("health check options", options.Problems());
-            var ranges = options.ExpectedStatuses.Select(text =>
-                StatusRange.TryParse(text, out var range) ? range : default
-            );
-            return new Target(
-                options.Path,
-                options.ExpectedStatuses.Count == 0
-                    ? [new StatusRange(HealthCheckDefaults.ExpectedStatus, HealthCheckDefaults.ExpectedStatus)]
-                    : [.. ranges]
-            );
-        }
-
-        public bool IsExpected(int status) => Array.Exists(Expected, range => range.Contains(status));
-
-        /// <summary>The path after the base path, with one slash between them.</summary>
-        public Uri AddressOn(Uri address) => new(address.GetLeftPart(UriPartial.Path).TrimEnd('/') + Path);
-    }
 }

@@ -22,10 +22,12 @@ internal sealed class ProbeSchedule : IDisposable
     private readonly PriorityQueue<ScheduledProbe, long> _due = new();
     private readonly Dictionary<Backend, ScheduledProbe> _members = [];
     private readonly HashSet<ScheduledProbe> _underWay = [];
+    private readonly HashSet<ScheduledProbe> _firstRound = [];
+    private readonly TaskCompletionSource _firstRoundEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _idle;
     private int _workers;
-    private int _firstRoundLeft;
     private int _firstRoundMissing;
+    private bool _isBehind;
 
     /// <param name="random">The source of spreading and jitter.</param>
     /// <param name="timer">Fires when probes are due; set here.</param>
@@ -44,6 +46,17 @@ internal sealed class ProbeSchedule : IDisposable
     public IReadOnlyCollection<ScheduledProbe> UnderWay => _underWay;
 
     /// <summary>
+    /// Whether backends are probed at due times of their own; if not, only when somebody asks for it.
+    /// </summary>
+    public bool IsPeriodic { get; private set; }
+
+    /// <summary>Ends when every backend of the first round has been probed or has left; cancelled by a stop before that.</summary>
+    public Task FirstRoundEnded => _firstRoundEnded.Task;
+
+    /// <summary>From here on, backends that join are probed at due times.</summary>
+    public void BecomePeriodic() => IsPeriodic = true;
+
+    /// <summary>
     /// Takes over who joined and who left the pool. Who joins is probed at once, in the first round after the initial
     /// delay.
     /// </summary>
@@ -54,36 +67,58 @@ internal sealed class ProbeSchedule : IDisposable
             if (_members.Remove(backend, out var probe))
             {
                 probe.HasLeft = true;
+                LeaveFirstRound(probe);
+                if (!_underWay.Contains(probe))
+                {
+                    probe.Answer(null);
+                }
             }
         }
 
-        var isFirstRound = _members.Count == 0;
+        var isFirstRound = !_firstRoundEnded.Task.IsCompleted && _firstRound.Count == 0;
         var first = _clock.Milliseconds + (isFirstRound ? (long)rules.InitialDelay.TotalMilliseconds : 0);
         for (var i = 0; i < added.Count; i++)
         {
-            var probe = new ScheduledProbe(added[i], SecondDue(first, i, added.Count, rules));
-            if (_members.TryAdd(added[i], probe))
+            var probe = Member(added[i]);
+            probe.SecondAt = SecondDue(first, i, added.Count, rules);
+            if (isFirstRound)
             {
-                _due.Enqueue(probe, first);
+                _firstRound.Add(probe);
+            }
+
+            // Somebody may have asked for it before the run became periodic: then it is planned when that has ended.
+            if (probe.DueAt == ScheduledProbe.NotDue && !IsAtWork(probe))
+            {
+                Plan(probe, first);
             }
         }
 
-        if (isFirstRound)
+        EndFirstRoundIfEmpty();
+    }
+
+    /// <summary>Hands a backend's probe to the workers now, whenever it is due, unless they have it already.</summary>
+    /// <returns>Its result.</returns>
+    public Task<ProbeResult?> Demand(Backend backend)
+    {
+        var probe = Member(backend);
+        if (!IsAtWork(probe))
         {
-            _firstRoundLeft = added.Count;
-            _firstRoundMissing = 0;
+            Plan(probe, _clock.Milliseconds);
         }
+
+        return probe.WhenAnswered();
     }
 
     /// <summary>Due times survive new rules, so that frequent reloads starve nothing, but none stays later than they allow.</summary>
     public void Shorten(HealthRules rules)
     {
         var latest = _clock.Milliseconds + (long)rules.Interval.TotalMilliseconds;
-        var waiting = _due.UnorderedItems.ToArray();
-        _due.Clear();
-        foreach (var (probe, due) in waiting)
+        foreach (var probe in _members.Values)
         {
-            _due.Enqueue(probe, Math.Min(due, latest));
+            if (probe.DueAt != ScheduledProbe.NotDue && probe.DueAt > latest)
+            {
+                Plan(probe, latest);
+            }
         }
     }
 
@@ -97,11 +132,14 @@ internal sealed class ProbeSchedule : IDisposable
         while (_due.TryPeek(out var probe, out var due) && due <= now)
         {
             _due.Dequeue();
-            if (probe.HasLeft)
+            if (probe.HasLeft || probe.DueAt != due)
             {
+                // It has been planned anew since; that entry counts.
                 continue;
             }
 
+            probe.DueAt = ScheduledProbe.NotDue;
+            probe.WaitsSince = due;
             _work.Writer.TryWrite(probe);
             if (_workers < most)
             {
@@ -124,10 +162,14 @@ internal sealed class ProbeSchedule : IDisposable
     /// The next piece of work, or the end of this worker: one step under the lock under which work is handed out, so
     /// that nothing is left lying without a worker.
     /// </summary>
-    public ScheduledProbe? Take()
+    /// <param name="wasDue">When it should have begun.</param>
+    public ScheduledProbe? Take(out long wasDue)
     {
+        wasDue = 0;
         if (_work.Reader.TryRead(out var probe))
         {
+            wasDue = probe.WaitsSince;
+            probe.WaitsSince = ScheduledProbe.NotDue;
             _underWay.Add(probe);
             return probe;
         }
@@ -142,15 +184,40 @@ internal sealed class ProbeSchedule : IDisposable
         return null;
     }
 
+    /// <summary>
+    /// How late a probe begins that has just been taken, if that is the first one so late that backends are probed less
+    /// often than they should be; probing has caught up when one is less than half an interval late.
+    /// </summary>
+    public TimeSpan? FallsBehind(long wasDue, HealthRules rules)
+    {
+        var late = TimeSpan.FromMilliseconds(_clock.Milliseconds - wasDue);
+        var wasBehind = _isBehind;
+        _isBehind = late > (wasBehind ? rules.Interval / 2 : rules.Interval);
+        return _isBehind && !wasBehind ? late : null;
+    }
+
+    /// <summary>How many backends are probed.</summary>
+    public int Count => _members.Count;
+
     /// <summary>A worker has done with what it took.</summary>
-    public void PutDown(ScheduledProbe probe) => _underWay.Remove(probe);
+    /// <param name="result">What it found; null if it was stopped.</param>
+    public void PutDown(ScheduledProbe probe, ProbeResult? result)
+    {
+        _underWay.Remove(probe);
+        probe.Answer(result);
+        if (!IsPeriodic)
+        {
+            // Nobody tells such a run who has left the pool: it remembers no one.
+            _members.Remove(probe.Backend);
+        }
+    }
 
     /// <summary>Sets the next due time of a backend that has been probed.</summary>
     public void PlanNext(ScheduledProbe probe, HealthRules rules)
     {
-        if (!probe.HasLeft)
+        if (IsPeriodic && !probe.HasLeft)
         {
-            _due.Enqueue(probe, NextDue(probe, rules));
+            Plan(probe, NextDue(probe, rules));
         }
     }
 
@@ -158,13 +225,14 @@ internal sealed class ProbeSchedule : IDisposable
     /// <returns>Whether this result completes a first round in which every backend has answered 404.</returns>
     public bool CompletesAMissingRound(ScheduledProbe probe, ProbeResult result)
     {
-        if (probe.SecondAt is null || _firstRoundLeft == 0)
+        if (!_firstRound.Remove(probe))
         {
             return false;
         }
 
         _firstRoundMissing += result.StatusCode == 404 ? 1 : 0;
-        return --_firstRoundLeft == 0 && _firstRoundMissing == _members.Count;
+        EndFirstRoundIfEmpty();
+        return _firstRound.Count == 0 && _firstRoundMissing == _members.Count;
     }
 
     /// <summary>Completes when no probe is under way or waits for a worker.</summary>
@@ -183,7 +251,16 @@ internal sealed class ProbeSchedule : IDisposable
     public void Clear()
     {
         _due.Clear();
+        foreach (var probe in _members.Values)
+        {
+            if (!_underWay.Contains(probe))
+            {
+                probe.Answer(null);
+            }
+        }
+
         _members.Clear();
+        _firstRoundEnded.TrySetCanceled();
         _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         while (_work.Reader.TryRead(out _))
         {
@@ -207,6 +284,43 @@ internal sealed class ProbeSchedule : IDisposable
             : count > 1 ? (index + 1.0) / count
             : Math.Max(HealthCheckDefaults.LeastSpread, _random.NextDouble());
         return first + (long)(rules.Interval.TotalMilliseconds * share);
+    }
+
+    private ScheduledProbe Member(Backend backend)
+    {
+        if (!_members.TryGetValue(backend, out var probe))
+        {
+            _members[backend] = probe = new ScheduledProbe(backend);
+        }
+
+        return probe;
+    }
+
+    /// <summary>The entry that is in the queue for it already, if there is one, counts no more.</summary>
+    private void Plan(ScheduledProbe probe, long due)
+    {
+        if (probe.DueAt != due)
+        {
+            probe.DueAt = due;
+            _due.Enqueue(probe, due);
+        }
+    }
+
+    private bool IsAtWork(ScheduledProbe probe) =>
+        probe.WaitsSince != ScheduledProbe.NotDue || _underWay.Contains(probe);
+
+    private void LeaveFirstRound(ScheduledProbe probe)
+    {
+        _firstRound.Remove(probe);
+        EndFirstRoundIfEmpty();
+    }
+
+    private void EndFirstRoundIfEmpty()
+    {
+        if (IsPeriodic && _firstRound.Count == 0)
+        {
+            _firstRoundEnded.TrySetResult();
+        }
     }
 
     private long NextDue(ScheduledProbe probe, HealthRules rules)

@@ -25,6 +25,21 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     public void PathMissing(string path) =>
         Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry._logger, telemetry.Pool, path));
 
+    /// <summary>Backends are probed less often than they should be.</summary>
+    public void FallsBehind(TimeSpan late, TimeSpan interval, int backends, int workers) =>
+        Tell(
+            (late, interval, backends, workers),
+            static (telemetry, it) =>
+                LogMessages.ProbingFallsBehind(
+                    telemetry._logger,
+                    telemetry.Pool,
+                    it.late,
+                    it.interval,
+                    it.backends,
+                    it.workers
+                )
+        );
+
     /// <summary>A stop has not waited any longer for these.</summary>
     public void GivenUp(ScheduledProbe[] lost) =>
         Tell(

@@ -3,15 +3,26 @@ using Resilience.Backends;
 namespace Resilience.Health.Active;
 
 /// <summary>One backend's place in the schedule of one run of a checker; guarded by the checker's lock.</summary>
-internal sealed class ScheduledProbe(Backend backend, long secondAt)
+internal sealed class ScheduledProbe(Backend backend)
 {
+    /// <summary>For a time: none.</summary>
+    public const long NotDue = long.MaxValue;
+
+    private TaskCompletionSource<ProbeResult?>? _answer;
+
     public Backend Backend { get; } = backend;
 
     /// <summary>When its last probe began; written by the one worker that has it.</summary>
     public long BeganAt { get; set; }
 
     /// <summary>The latest moment of the second probe; null once that has been set.</summary>
-    public long? SecondAt { get; set; } = secondAt;
+    public long? SecondAt { get; set; }
+
+    /// <summary>When it is next handed to the workers; <see cref="NotDue"/> while they have it.</summary>
+    public long DueAt { get; set; } = NotDue;
+
+    /// <summary>Since when it waits for a worker; <see cref="NotDue"/> if it does not.</summary>
+    public long WaitsSince { get; set; } = NotDue;
 
     /// <summary>Whether an earlier probe of the backend, which its run has given up, is still under way.</summary>
     public bool IsBlocked { get; set; }
@@ -21,4 +32,18 @@ internal sealed class ScheduledProbe(Backend backend, long secondAt)
 
     /// <summary>Whether the backend has left the pool.</summary>
     public bool HasLeft { get; set; }
+
+    /// <summary>The result of the probe that is under way or comes next; null if a stop or its leaving comes first.</summary>
+    public Task<ProbeResult?> WhenAnswered()
+    {
+        _answer ??= new TaskCompletionSource<ProbeResult?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _answer.Task;
+    }
+
+    /// <summary>Tells those who wait.</summary>
+    public void Answer(ProbeResult? result)
+    {
+        _answer?.TrySetResult(result);
+        _answer = null;
+    }
 }

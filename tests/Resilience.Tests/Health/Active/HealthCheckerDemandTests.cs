@@ -1,0 +1,354 @@
+using Microsoft.Extensions.Logging;
+using Resilience.Backends;
+using Resilience.Health.Active;
+using Resilience.Tests.Backends;
+
+namespace Resilience.Tests.Health.Active;
+
+/// <summary>Checks that somebody asks for (R25, R42, R65, R66), the awaited start, and what is counted (R79, R122).</summary>
+public sealed class HealthCheckerDemandTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
+
+    private static HealthCheckOptions EverySecond =>
+        CheckedPool.Exact(options =>
+        {
+            options.Interval = TimeSpan.FromSeconds(1);
+            options.FailureBackoff = false;
+        });
+
+    /// <summary>R25, R35: without any background work.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task CheckAsync_NeverStarted_ProbesOnceAndAppliesTheResult(bool isEnabled)
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options =>
+            {
+                options.Enabled = isEnabled;
+                options.UnhealthyThreshold = 1;
+            }),
+            "a",
+            "b"
+        );
+        world.Probe.Down.Add("a");
+
+        var result = await world.Checker.CheckAsync(world["a"]).WaitAsync(Limit);
+        await world.PassAsync(100);
+
+        result.IsSuccess.Should().BeFalse();
+        result.StatusCode.Should().Be(503);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+        world["a"].LastProbe.Should().Be(result);
+        world.Probe.Count.Should().Be(1);
+        world.Time.ArmedTimers.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task CheckAllAsync_GivesTheResultsInThePoolsOrder()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        world.Probe.Down.Add("b");
+
+        var results = await world.Checker.CheckAllAsync().WaitAsync(Limit);
+
+        results.Select(result => result.IsSuccess).Should().Equal(true, false, true);
+    }
+
+    /// <summary>S18.</summary>
+    [Fact]
+    public async Task CheckAsync_OfSeveral_GivesTheResultsInTheirOrder()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        world.Probe.Down.Add("c");
+
+        var results = await world.Checker.CheckAsync([world["c"], world["a"]]).WaitAsync(Limit);
+
+        results.Select(result => result.IsSuccess).Should().Equal(false, true);
+        world.Probe.TimesOf("b").Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task CheckAsync_WhileAProbeIsUnderWay_JoinsIt()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        world.Probe.Script = async (backend, token) =>
+        {
+            await world.Probe.Release.Task.WaitAsync(token);
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var first = world.Checker.CheckAsync(world["a"]);
+        var second = world.Checker.CheckAsync(world["a"]);
+        world.Probe.Release.SetResult();
+
+        (await first.WaitAsync(Limit)).Should().BeSameAs(await second.WaitAsync(Limit));
+        world.Probe.Count.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task CheckAsync_BetweenTwoProbes_CountsAsOneOfThem()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+        await world.PassAsync(0.6);
+
+        await world.Checker.CheckAsync(world["a"]).WaitAsync(Limit);
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(1.5);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 0.6, 1.6);
+    }
+
+    [Fact]
+    public async Task Start_AfterACheckWithoutIt_ProbesAsEver()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        await world.Checker.CheckAsync(world["a"]).WaitAsync(Limit);
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(5);
+
+        await world.StartAsync();
+        await world.PassAsync(1);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 5, 6);
+        world.Probe.TimesOf("b").Should().Equal(5, 6);
+    }
+
+    [Fact]
+    public async Task Start_WhileACheckWithoutItIsUnderWay_NeverProbesTwiceAtATime()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = async (backend, token) =>
+        {
+            await world.Probe.Release.Task.WaitAsync(token);
+            return world.Probe.Answer(backend);
+        };
+        var check = world.Checker.CheckAsync(world["a"]);
+        await world.Probe.WhenBegunAsync(1);
+
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(2);
+        world.Probe.Release.SetResult();
+        await check.WaitAsync(Limit);
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(1);
+
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
+        world.Probe.TimesOf("a").Should().Equal(0, 1);
+    }
+
+    [Fact]
+    public async Task CheckAsync_CallerGivesUp_EndsTheWaitingAlone()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        using var caller = new CancellationTokenSource();
+        world.Probe.Script = async (backend, token) =>
+        {
+            await world.Probe.Release.Task.WaitAsync(token);
+            return world.Probe.Answer(backend);
+        };
+        var check = world.Checker.CheckAsync(world["a"], caller.Token);
+        await world.Probe.WhenBegunAsync(1);
+
+        await caller.CancelAsync();
+
+        await FluentActions.Awaiting(() => check).Should().ThrowAsync<TaskCanceledException>();
+        world.Probe.Release.SetResult();
+        await world.Checker.WhenIdleAsync();
+        world["a"].LastProbe!.IsSuccess.Should().BeTrue();
+    }
+
+    /// <summary>Our own stop is no result.</summary>
+    [Fact]
+    public async Task CheckAsync_StoppedMeanwhile_IsCancelled()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        world.Probe.Script = async (_, token) =>
+        {
+            await Task.Delay(Timeout.Infinite, token);
+            return new ProbeResult(true, "never");
+        };
+        var check = world.Checker.CheckAsync(world["a"]);
+        await world.Probe.WhenBegunAsync(1);
+
+        await world.Checker.StopAsync().WaitAsync(Limit);
+
+        await FluentActions.Awaiting(() => check).Should().ThrowAsync<TaskCanceledException>();
+        world["a"].LastProbe.Should().BeNull();
+        world.Checker.Statistics.Total.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task CheckAsync_WaitingForAWorkerWhenItsBackendLeaves_IsCancelled()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.MaxConcurrency = 1),
+            "a",
+            "b"
+        );
+        world.Probe.Script = async (backend, token) =>
+        {
+            await world.Probe.Release.Task.WaitAsync(token);
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+        var leaving = world.Probe.TimesOf("a").Length == 1 ? "b" : "a";
+        var check = world.Checker.CheckAsync(world[leaving]);
+
+        world.Pool.Remove(leaving);
+
+        await FluentActions.Awaiting(() => check.WaitAsync(Limit)).Should().ThrowAsync<TaskCanceledException>();
+        world.Probe.Release.SetResult();
+    }
+
+    [Fact]
+    public async Task CheckAsync_OfAnotherPoolsBackend_IsRefused()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await using var other = new CheckedPool(EverySecond, "a");
+
+        var check = () => world.Checker.CheckAsync(other["a"]);
+
+        await check.Should().ThrowAsync<ArgumentException>().WithMessage("'a' is no backend of the pool 'catalog'*");
+    }
+
+    [Fact]
+    public async Task CheckAsync_AfterDisposal_IsRefused()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.Checker.DisposeAsync();
+
+        var check = () => world.Checker.CheckAsync(world["a"]);
+
+        await check.Should().ThrowAsync<ObjectDisposedException>();
+    }
+
+    [Fact]
+    public async Task StartAsync_EndsWithTheFirstRound()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = async (backend, token) =>
+        {
+            if (backend.Name == "b")
+            {
+                await world.Probe.Release.Task.WaitAsync(token);
+            }
+
+            return world.Probe.Answer(backend);
+        };
+
+        var started = world.Checker.StartAsync();
+        await world.Probe.WhenBegunAsync(2);
+        started.IsCompleted.Should().BeFalse();
+        world.Probe.Release.SetResult();
+        await started.WaitAsync(Limit);
+
+        world.Pool.Backends.Should().OnlyContain(backend => backend.ActiveVerdict == ActiveVerdict.Healthy);
+        (await world.Checker.StartAsync().WaitAsync(Limit).ContinueWith(each => each.Status)).Should()
+            .Be(TaskStatus.RanToCompletion);
+    }
+
+    [Fact]
+    public async Task StartAsync_BackendOfTheFirstRoundLeaves_IsNotWaitedFor()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = async (backend, token) =>
+        {
+            await (backend.Name == "b" ? Task.Delay(Timeout.Infinite, token) : Task.CompletedTask);
+            return world.Probe.Answer(backend);
+        };
+        var started = world.Checker.StartAsync();
+        await world.Probe.WhenBegunAsync(2);
+
+        world.Pool.Remove("b");
+
+        await started.WaitAsync(Limit);
+    }
+
+    [Fact]
+    public async Task StartAsync_StoppedBefore_IsCancelled()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        world.Probe.Script = async (_, token) =>
+        {
+            await Task.Delay(Timeout.Infinite, token);
+            return new ProbeResult(true, "never");
+        };
+        var started = world.Checker.StartAsync();
+        await world.Probe.WhenBegunAsync(1);
+
+        await world.Checker.StopAsync().WaitAsync(Limit);
+
+        await FluentActions.Awaiting(() => started).Should().ThrowAsync<TaskCanceledException>();
+    }
+
+    [Fact]
+    public async Task StartAsync_SwitchedOffOrDisposedPool_EndsAtOnce()
+    {
+        await using var off = new CheckedPool(CheckedPool.Exact(options => options.Enabled = false), "a");
+        await using var gone = new CheckedPool(EverySecond, "a");
+        gone.Pool.Dispose();
+
+        await off.Checker.StartAsync().WaitAsync(Limit);
+        await gone.Checker.StartAsync().WaitAsync(Limit);
+    }
+
+    /// <summary>R122: total, succeeded, failed; 0/0 is no number.</summary>
+    [Fact]
+    public async Task Statistics_CountEachResult()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Checker.Statistics.SuccessRate.Should().Be(double.NaN);
+        world.Probe.Down.Add("b");
+
+        await world.StartAsync();
+        await world.PassAsync(3);
+
+        world.Checker.Statistics.Should().Be(new ProbeStatistics(4, 4));
+        world.Checker.Statistics.SuccessRate.Should().Be(0.5);
+        world["a"].Probes.Should().Be(new ProbeStatistics(4, 0));
+        world["b"].Probes.Should().Be(new ProbeStatistics(0, 4));
+        world["b"].Probes.Total.Should().Be(4);
+    }
+
+    /// <summary>R169: said once, however long it lasts, and again when it happens again.</summary>
+    [Fact]
+    public async Task Probing_FallsBehind_SaysSoOnce()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options =>
+            {
+                options.Interval = TimeSpan.FromSeconds(1);
+                options.Timeout = TimeSpan.FromSeconds(10);
+                options.MaxConcurrency = 1;
+                options.FailureBackoff = false;
+            }),
+            "a",
+            "b"
+        );
+        // Each probe takes two seconds of the only worker.
+        world.Probe.Script = async (backend, token) =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(2), world.Time, token);
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        for (var probe = 1; probe <= 6; probe++)
+        {
+            await world.Probe.WhenBegunAsync(probe);
+            await world.Time.WhenTimersArmedAsync(1);
+            world.Time.Advance(TimeSpan.FromSeconds(2));
+        }
+
+        await world.Probe.WhenBegunAsync(7);
+
+        var lines = world.Logs.Entries.Where(entry => entry.EventId.Id == 208).ToArray();
+        lines.Should().ContainSingle().Which.Level.Should().Be(LogLevel.Warning);
+        lines[0].Message.Should().Contain("began 00:00:02 late where one is due every 00:00:01 (2 backends, at most 1");
+    }
+}
