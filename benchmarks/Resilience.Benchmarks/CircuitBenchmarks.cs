@@ -1,15 +1,18 @@
+using System.Threading.Tasks.Sources;
 using BenchmarkDotNet.Attributes;
 using Polly;
 using Polly.CircuitBreaker;
 using Resilience.Benchmarks.Harness;
 using Resilience.CircuitBreaking;
+using CircuitState = Resilience.CircuitBreaking.CircuitState;
 
 namespace Resilience.Benchmarks;
 
 /// <summary>
-/// A circuit on the way of a call: closed (leave to call and report of a success) and open (the refusal). One and two
-/// threads share one circuit; each thread is pinned to its own core and does all operations, so a figure is the time of one
-/// operation on one thread. Allocated bytes are of all threads together: with two, halve them.
+/// A circuit on the way of a call: closed (leave to call and report of its outcome), open (the refusal), half-open (a trial
+/// that proves nothing), and calls made through it. One and two threads share one circuit; each thread is pinned to its own
+/// core and does all operations, so a figure is the time of one operation on one thread. Allocated bytes are of all threads
+/// together: with two, halve them.
 /// </summary>
 public class CircuitBenchmarks
 {
@@ -26,10 +29,12 @@ public class CircuitBenchmarks
     private Action _closedOutcome = null!;
     private Action _openOutcome = null!;
     private Action _openThrown = null!;
-    private Action _oursClosed = null!;
-    private Action _oursOpen = null!;
-    private readonly CircuitBreaker _circuit = new();
+    private Action _pollyPending = null!;
+    private CircuitBreaker _plain = null!;
+    private CircuitBreaker _counting = null!;
+    private CircuitBreaker _windowed = null!;
     private CircuitBreaker _opened = null!;
+    private CircuitBreaker _halfOpen = null!;
     private PaddedWord _word;
 
     [Params(1, 2)]
@@ -47,9 +52,23 @@ public class CircuitBenchmarks
         _closedOutcome = ClosedOutcome;
         _openOutcome = OpenOutcome;
         _openThrown = OpenThrown;
-        _oursClosed = OursClosed;
-        _oursOpen = OursOpen;
+        _pollyPending = PollyPending;
+        _plain = new CircuitBreaker("plain", new CircuitBreakerOptions { CountSuccesses = false });
+        _counting = new CircuitBreaker("counting");
+        _windowed = new CircuitBreaker(
+            "windowed",
+            new CircuitBreakerOptions { CountSuccesses = false, FailureRate = 0.5 }
+        );
         _opened = NewOwnOpenCircuit();
+        _halfOpen = new CircuitBreaker(
+            "half-open",
+            new CircuitBreakerOptions
+            {
+                InitialState = CircuitState.HalfOpen,
+                HalfOpenTrials = 8,
+                SuccessThreshold = 8,
+            }
+        );
     }
 
     [GlobalCleanup]
@@ -74,10 +93,37 @@ public class CircuitBenchmarks
     public void PollyOpenThrown() => _crew.Run(_openThrown);
 
     [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, consecutive rule without totals")]
-    public void OursClosedConsecutive() => _crew.Run(_oursClosed);
+    public void OursClosedConsecutive() => _crew.Run(() => Succeed(_plain));
+
+    [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, with exact totals")]
+    public void OursClosedCounting() => _crew.Run(() => Succeed(_counting));
+
+    [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, rate over time without totals")]
+    public void OursClosedWindowed() => _crew.Run(() => Succeed(_windowed));
+
+    [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, failure and success in turns")]
+    public void OursClosedFailing() => _crew.Run(() => FailAndSucceed(_plain));
 
     [Benchmark(OperationsPerInvoke = Most, Description = "open: ours, refused by TryAcquire")]
-    public void OursOpenRefused() => _crew.Run(_oursOpen);
+    public void OursOpenRefused() => _crew.Run(() => Refuse(_opened));
+
+    [Benchmark(OperationsPerInvoke = Few, Description = "open: ours, refused by exception")]
+    public void OursOpenThrown() => _crew.Run(() => RefuseByException(_opened));
+
+    [Benchmark(OperationsPerInvoke = Many, Description = "half-open: ours, trial given back")]
+    public void OursHalfOpen() => _crew.Run(() => TryAndGiveBack(_halfOpen));
+
+    [Benchmark(OperationsPerInvoke = Many, Description = "closed: ours, Execute with totals")]
+    public void OursExecute() => _crew.Run(() => Execute(_counting));
+
+    [Benchmark(OperationsPerInvoke = Many, Description = "closed: ours, ExecuteAsync with totals, completed")]
+    public void OursExecuteAsync() => _crew.Run(() => ExecuteCompleted(_counting));
+
+    [Benchmark(OperationsPerInvoke = Many, Description = "closed: ours, ExecuteAsync with totals, completing later")]
+    public void OursExecuteAsyncPending() => _crew.Run(() => ExecutePending(_counting));
+
+    [Benchmark(OperationsPerInvoke = Many, Description = "closed: Polly, ExecuteAsync, completing later")]
+    public void PollyExecuteAsyncPending() => _crew.Run(_pollyPending);
 
     private static ResiliencePipeline NewOpenCircuit()
     {
@@ -108,6 +154,7 @@ public class CircuitBenchmarks
     private static CircuitBreaker NewOwnOpenCircuit()
     {
         var circuit = new CircuitBreaker(
+            "open",
             new CircuitBreakerOptions
             {
                 ConsecutiveFailures = 1,
@@ -116,29 +163,42 @@ public class CircuitBenchmarks
             }
         );
         circuit.TryAcquire(out var permit);
-        circuit.Report(permit, CircuitOutcome.Failure);
+        permit.Report(CircuitOutcome.Failure);
         return circuit;
     }
 
-    private void OursClosed()
+    private static void Succeed(CircuitBreaker circuit)
     {
-        var circuit = _circuit;
         var admitted = 0;
         for (var operation = 0; operation < Most; operation++)
         {
             if (circuit.TryAcquire(out var permit))
             {
                 admitted++;
-                circuit.Report(permit, CircuitOutcome.Success);
+                permit.Report(CircuitOutcome.Success);
             }
         }
 
         Expect(admitted, Most);
     }
 
-    private void OursOpen()
+    private static void FailAndSucceed(CircuitBreaker circuit)
     {
-        var circuit = _opened;
+        var admitted = 0;
+        for (var operation = 0; operation < Most; operation++)
+        {
+            if (circuit.TryAcquire(out var permit))
+            {
+                admitted++;
+                permit.Report((operation & 1) == 0 ? CircuitOutcome.Failure : CircuitOutcome.Success);
+            }
+        }
+
+        Expect(admitted, Most);
+    }
+
+    private static void Refuse(CircuitBreaker circuit)
+    {
         var admitted = 0;
         for (var operation = 0; operation < Most; operation++)
         {
@@ -146,6 +206,90 @@ public class CircuitBenchmarks
         }
 
         Expect(admitted, 0);
+    }
+
+    private static void RefuseByException(CircuitBreaker circuit)
+    {
+        var refused = 0;
+        for (var operation = 0; operation < Few; operation++)
+        {
+            try
+            {
+                circuit.Execute(static (state, _) => state, 1);
+            }
+            catch (CircuitOpenException)
+            {
+                refused++;
+            }
+        }
+
+        Expect(refused, Few);
+    }
+
+    private static void TryAndGiveBack(CircuitBreaker circuit)
+    {
+        var admitted = 0;
+        for (var operation = 0; operation < Many; operation++)
+        {
+            if (circuit.TryAcquire(out var permit))
+            {
+                admitted++;
+                permit.Report(CircuitOutcome.Neutral);
+            }
+        }
+
+        Expect(admitted, Many);
+    }
+
+    private static void Execute(CircuitBreaker circuit)
+    {
+        var sum = 0;
+        for (var operation = 0; operation < Many; operation++)
+        {
+            sum += circuit.Execute(static (state, _) => state, 1);
+        }
+
+        Expect(sum, Many);
+    }
+
+    private static void ExecuteCompleted(CircuitBreaker circuit)
+    {
+        var sum = 0;
+        for (var operation = 0; operation < Many; operation++)
+        {
+            // It has nothing to wait for.
+            sum += circuit.ExecuteAsync(static (state, _) => new ValueTask<int>(state), 1).Result;
+        }
+
+        Expect(sum, Many);
+    }
+
+    private static void ExecutePending(CircuitBreaker circuit)
+    {
+        var later = new Later();
+        var sum = 0;
+        for (var operation = 0; operation < Many; operation++)
+        {
+            var call = circuit.ExecuteAsync(static (later, _) => later.Begin(), later);
+            later.End();
+            sum += call.Result;
+        }
+
+        Expect(sum, Many);
+    }
+
+    private void PollyPending()
+    {
+        var later = new Later();
+        var sum = 0;
+        for (var operation = 0; operation < Many; operation++)
+        {
+            var call = _closed.ExecuteAsync(static (later, _) => later.Begin(), later);
+            later.End();
+            sum += call.Result;
+        }
+
+        Expect(sum, Many);
     }
 
     private void VolatileReads()
@@ -235,4 +379,29 @@ public class CircuitBenchmarks
     /// <summary>Uses a value in a way that the compiler cannot see through.</summary>
     [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
     private static void Keep(int value) => _ = value;
+
+    /// <summary>A call that ends after it has returned, on the same thread, with nothing of its own to pay for.</summary>
+    private sealed class Later : IValueTaskSource<int>
+    {
+        private ManualResetValueTaskSourceCore<int> _core;
+
+        public ValueTask<int> Begin()
+        {
+            _core.Reset();
+            return new ValueTask<int>(this, _core.Version);
+        }
+
+        public void End() => _core.SetResult(1);
+
+        public int GetResult(short token) => _core.GetResult(token);
+
+        public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+        public void OnCompleted(
+            Action<object?> continuation,
+            object? state,
+            short token,
+            ValueTaskSourceOnCompletedFlags flags
+        ) => _core.OnCompleted(continuation, state, token, flags);
+    }
 }

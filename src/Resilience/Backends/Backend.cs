@@ -29,9 +29,13 @@ public sealed class Backend : ICircuitOwner
     {
         _pool = pool;
         _definition = definition;
-        _status = new BackendStatus(BackendState.Healthy, StateReason.None, "new", pool.Clock.UtcNow);
         Source = source;
-        Circuit = new CircuitBreaker(rules, pool.Clock, pool.Random, this);
+        Circuit = new CircuitBreaker(Name, rules, pool.Clock, pool.Random, this);
+        ShownCircuit = Circuit.State;
+        // Only the circuit can object to one that is new, if it does not begin closed.
+        var (state, reason) = Derive();
+        var detail = reason == StateReason.None ? "new" : DetailOf(reason);
+        _status = new BackendStatus(state, reason, detail, pool.Clock.UtcNow);
     }
 
     /// <summary>What it is. A reload may change its weight and metadata.</summary>
@@ -166,8 +170,17 @@ public sealed class Backend : ICircuitOwner
     /// <summary>The name.</summary>
     public override string ToString() => Name;
 
-    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to) =>
-        _pool.Change(this, 0, static (_, _, _) => true);
+    void ICircuitOwner.OnCircuitChanged(CircuitState from, CircuitState to, CircuitChangeReason reason)
+    {
+        if (from == CircuitState.MetricsOnly && to == CircuitState.MetricsOnly)
+        {
+            _pool.Announce((pool, time) => new BackendCircuitWouldOpen(pool.Name, time, this, reason));
+        }
+        else
+        {
+            _pool.Change(this, 0, static (_, _, _) => true);
+        }
+    }
 
     /// <summary>
     /// Takes a lease if the operator and the circuit allow it; health verdicts do not matter here, they are the
@@ -180,10 +193,10 @@ public sealed class Backend : ICircuitOwner
         Interlocked.Add(ref _load, OneStarted);
         if (
             Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
-            && Circuit.TryAcquire(out var permit)
+            && Circuit.TryAcquireTicket(out var ticket)
         )
         {
-            return new BackendLease(this, permit, context.LastAttempt);
+            return new BackendLease(this, ticket, context.LastAttempt);
         }
 
         Leave(OneStarted);
@@ -220,16 +233,25 @@ public sealed class Backend : ICircuitOwner
         _pool.Observer?.OnAnswered(this, outcome, duration);
     }
 
-    internal void OnReported(CircuitPermit permit, in AttemptOutcome outcome)
+    /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
+    internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)
     {
-        Circuit.Report(permit, Note(outcome));
+        var shown = Note(outcome);
+        if (!Circuit.IsTraceless(ticket, shown))
+        {
+            // Put into an object only for who asks about it: whoever says how long a break should be.
+            object? result =
+                shown == CircuitOutcome.Failure && Circuit.Rules.HasBreakDurationGenerator ? outcome : null;
+            Circuit.Report(ticket, shown, new CircuitEvidence(ticks, Exception: null, result));
+        }
+
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
-    internal void OnReportedLate(CircuitPermit permit, in AttemptOutcome outcome)
+    internal void OnReportedLate(CircuitTicket ticket, in AttemptOutcome outcome)
     {
         Note(outcome);
-        Circuit.ReportLateFailure(permit);
+        Circuit.ReportLateFailure(ticket);
         _pool.Observer?.OnOutcome(this, outcome);
     }
 
@@ -249,6 +271,10 @@ public sealed class Backend : ICircuitOwner
     /// <summary>Whether health objects to it taking traffic.</summary>
     internal bool IsHealthObjecting =>
         ActiveVerdict == ActiveVerdict.Unhealthy || PassiveVerdict == PassiveVerdict.Ejected;
+
+    /// <summary>Whether its circuit objects to it taking traffic; one that is disabled or only measures does not.</summary>
+    private bool IsCircuitObjecting =>
+        Circuit.State is CircuitState.Open or CircuitState.HalfOpen or CircuitState.ForcedOpen;
 
     /* What follows runs inside the pool's critical section. */
 
@@ -313,7 +339,7 @@ public sealed class Backend : ICircuitOwner
         {
             (int)AdministrativeState.Draining or Removed => (BackendState.Draining, StateReason.Draining),
             (int)AdministrativeState.Disabled => (BackendState.Unhealthy, StateReason.Disabled),
-            _ when Circuit.State != CircuitState.Closed => (BackendState.Unhealthy, StateReason.Circuit),
+            _ when IsCircuitObjecting => (BackendState.Unhealthy, StateReason.Circuit),
             _ when PassiveVerdict == PassiveVerdict.Ejected => (BackendState.Unhealthy, StateReason.Passive),
             _ when ActiveVerdict == ActiveVerdict.Unhealthy => (BackendState.Unhealthy, StateReason.Active),
             _ => (BackendState.Healthy, StateReason.None),
@@ -349,17 +375,22 @@ public sealed class Backend : ICircuitOwner
         {
             StateReason.Disabled => "disabled by the operator",
             StateReason.Draining => IsRemoved ? "left the pool" : "drained by the operator",
-            StateReason.Circuit => $"circuit opened, the last failure: {DescribeLastFailure()}",
+            StateReason.Circuit => CircuitDetail(),
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => RecoveryDetail(),
         };
 
+    private string CircuitDetail() =>
+        Circuit.State == CircuitState.ForcedOpen ? "circuit forced open"
+        : Volatile.Read(ref _lastFailure) == 0 ? "circuit begins open"
+        : $"circuit opened, the last failure: {DescribeLastFailure()}";
+
     /// <summary>Why it is healthy again: the objection that was shown last has gone.</summary>
     private string RecoveryDetail() =>
         _status.Reason switch
         {
-            StateReason.Circuit => "circuit closed",
+            StateReason.Circuit => Circuit.State == CircuitState.Closed ? "circuit closed" : "circuit does not decide",
             StateReason.Passive => PassiveDetail ?? "",
             StateReason.Active => ActiveDetail ?? "",
             _ => "enabled by the operator",

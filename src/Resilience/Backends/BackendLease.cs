@@ -3,7 +3,7 @@ using Resilience.CircuitBreaking;
 namespace Resilience.Backends;
 
 /// <summary>
-/// What one attempt holds of its backend, from selection to the end of the response body: a circuit's permit and one
+/// What one attempt holds of its backend, from selection to the end of the response body: a circuit's ticket and one
 /// count in flight. It reports its outcome once and is returned once, whoever asks and however often. Chained to the
 /// request's earlier attempts, it is also their record. Thread-safe.
 /// </summary>
@@ -14,16 +14,16 @@ internal sealed class BackendLease
     private const long Returned = 2;
     private const int StartShift = 2;
 
-    private readonly CircuitPermit _permit;
+    private readonly CircuitTicket _ticket;
     private readonly bool _isWaitCounted;
     private long _startAndState;
     private uint _microseconds;
     private bool _isAnswered;
 
-    public BackendLease(Backend backend, CircuitPermit permit, BackendLease? previous)
+    public BackendLease(Backend backend, CircuitTicket ticket, BackendLease? previous)
     {
         Backend = backend;
-        _permit = permit;
+        _ticket = ticket;
         Previous = previous;
         _isWaitCounted = backend.Pool.Observer?.OnStarted(backend) ?? false;
     }
@@ -34,7 +34,7 @@ internal sealed class BackendLease
     public BackendLease? Previous { get; }
 
     /// <summary>Whether a half-open circuit waits for this attempt's outcome.</summary>
-    public bool IsTrial => _permit.IsTrial;
+    public bool IsTrial => _ticket.IsTrial;
 
     /// <summary>When the attempt was sent, in the clock's fine ticks. Set before anybody else knows of the lease.</summary>
     public long StartedAt
@@ -127,12 +127,12 @@ internal sealed class BackendLease
         {
             Answer(outcome);
             Outcome = outcome;
-            Backend.OnReported(_permit, outcome);
+            Backend.OnReported(_ticket, outcome, Duration.Ticks);
         }
         else if (outcome.Kind == OutcomeKind.Failure && Outcome.Kind == OutcomeKind.Success)
         {
             Outcome = outcome;
-            Backend.OnReportedLate(_permit, outcome);
+            Backend.OnReportedLate(_ticket, outcome);
         }
     }
 }

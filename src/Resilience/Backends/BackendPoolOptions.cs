@@ -21,5 +21,5 @@ public sealed class BackendPoolOptions
         ];
 
     internal static CircuitBreakerOptions DefaultCircuit() =>
-        new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool };
+        new() { ConsecutiveFailures = CircuitDefaults.ConsecutiveFailuresInPool, CountSuccesses = false };
 }

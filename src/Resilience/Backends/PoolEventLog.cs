@@ -27,6 +27,15 @@ internal static class PoolEventLog
                     changed.To.ToString()
                 );
                 break;
+            case BackendCircuitWouldOpen wouldOpen:
+                LogMessages.CircuitWouldOpen(
+                    logger,
+                    wouldOpen.Pool,
+                    wouldOpen.Backend.Name,
+                    wouldOpen.Reason.ToString(),
+                    wouldOpen.Backend.DescribeLastFailure()
+                );
+                break;
             case BackendAdded added:
                 LogMessages.BackendAdded(logger, added.Pool, added.Backend.Name);
                 break;

@@ -30,6 +30,14 @@ internal static class PoolEventMetrics
                     new(TelemetryNames.StateTag, WordOf(changed.To))
                 );
                 break;
+            case BackendCircuitWouldOpen wouldOpen when Instruments.CircuitTransitions.Enabled:
+                Instruments.CircuitTransitions.Add(
+                    1,
+                    new(TelemetryNames.PoolTag, wouldOpen.Pool),
+                    new(TelemetryNames.BackendTag, wouldOpen.Backend.Name),
+                    new(TelemetryNames.StateTag, "would_open")
+                );
+                break;
             case FailOpenChanged { IsFailOpen: true } when Instruments.FailOpens.Enabled:
                 Instruments.FailOpens.Add(1, new KeyValuePair<string, object?>(TelemetryNames.PoolTag, item.Pool));
                 break;

@@ -39,6 +39,20 @@ public sealed record BackendCircuitChanged(
     CircuitState To
 ) : PoolEvent(Pool, Time);
 
+/// <summary>
+/// A backend's circuit, which only measures, would have opened: what a dry run of its rules is for.
+/// </summary>
+/// <param name="Pool">The pool's name.</param>
+/// <param name="Time">When it happened.</param>
+/// <param name="Backend">The backend.</param>
+/// <param name="Reason">The rule that would have opened it.</param>
+public sealed record BackendCircuitWouldOpen(
+    string Pool,
+    DateTimeOffset Time,
+    Backend Backend,
+    CircuitChangeReason Reason
+) : PoolEvent(Pool, Time);
+
 /// <summary>A backend joined the pool.</summary>
 /// <param name="Pool">The pool's name.</param>
 /// <param name="Time">When it happened.</param>

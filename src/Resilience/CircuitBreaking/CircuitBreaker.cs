@@ -1,55 +1,93 @@
+using System.Runtime.CompilerServices;
 using Resilience.Primitives;
 
 namespace Resilience.CircuitBreaking;
 
 /// <summary>
-/// A lock-free circuit breaker: it opens after a run of failures, refuses calls for a growing break, then lets a few
-/// trial calls decide whether it closes. Healthy calls cost two volatile reads and write nothing. Usable without any
-/// other part of the library. Thread-safe.
+/// A lock-free circuit breaker: it opens when calls fail in a row, too often or too slowly, refuses calls for a growing
+/// break, then lets a few trial calls decide whether it closes. Usable without any other part of the library, by permits
+/// (<see cref="TryAcquire"/>) or around a call (<c>Execute</c> and <c>ExecuteAsync</c>). Thread-safe.
 /// </summary>
 /// <remarks>
 /// Every permit belongs to one generation of the circuit; a report that arrives after the circuit has moved on changes
-/// nothing. See docs for the design: one control word, changed only by compare-and-swap.
+/// nothing. One control word, changed only by compare-and-swap, holds all that decides; a healthy call reads it twice and
+/// writes, if successes are counted, one counter.
 /// </remarks>
 /// <example>
 /// <code>
 /// if (!circuit.TryAcquire(out var permit)) return fallback;
-/// try { var answer = Call(); circuit.Report(permit, CircuitOutcome.Success); return answer; }
-/// catch { circuit.Report(permit, CircuitOutcome.Failure); throw; }
+/// try { var answer = Call(); permit.Report(CircuitOutcome.Success); return answer; }
+/// catch (Exception exception) { permit.Report(CircuitOutcome.Failure, exception); throw; }
 /// </code>
 /// </example>
 public sealed class CircuitBreaker
 {
+    /// <summary>Looks at a circuit that changes meanwhile before a snapshot takes what it has.</summary>
+    private const int MostLooks = 4;
+
     private readonly Clock _clock;
     private readonly Random _random;
     private readonly ICircuitOwner? _owner;
     private CircuitRules _rules;
-    private ulong _word = CircuitWord.Initial;
+    private ulong _word;
+    private StripedCounter? _successes;
+    private CircuitWindow? _failureWindow;
+    private CircuitWindow? _slowWindow;
+    private CircuitEvents? _events;
+    private CircuitChanged? _lastChange;
+    private Exception? _lastFailure;
 
-    /// <summary>Creates a closed circuit.</summary>
+    /* Counted off the way of a healthy call, so beside the word. */
+    private long _failures;
+    private long _slowCalls;
+    private long _ignored;
+    private long _rejected;
+    private long _stale;
+
+    /// <summary>Creates a circuit, closed unless the options say otherwise.</summary>
+    /// <param name="name">Its name in exceptions and events.</param>
     /// <param name="options">How it decides; the defaults if <see langword="null"/>. Read once, here.</param>
     /// <param name="timeProvider">The clock; the system's if <see langword="null"/>.</param>
     /// <param name="random">The source of jitter, thread-safe; the shared one if <see langword="null"/>.</param>
     /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
     public CircuitBreaker(
+        string name = CircuitDefaults.Name,
         CircuitBreakerOptions? options = null,
         TimeProvider? timeProvider = null,
         Random? random = null
     )
         : this(
+            name,
             new CircuitRules(options ?? new CircuitBreakerOptions()),
             timeProvider is null ? Clock.System : new Clock(timeProvider),
             random ?? RandomSource.Default,
             owner: null
         ) { }
 
-    internal CircuitBreaker(CircuitRules rules, Clock clock, Random random, ICircuitOwner? owner)
+    internal CircuitBreaker(string name, CircuitRules rules, Clock clock, Random random, ICircuitOwner? owner)
     {
+        ArgumentNullException.ThrowIfNull(name);
+        Name = name;
         _rules = rules;
         _clock = clock;
         _random = random;
         _owner = owner;
+        _successes = rules.CountSuccesses ? new StripedCounter() : null;
+        var draw = rules.Start == CircuitState.Open ? random.NextDouble() : 0;
+        _word = CircuitWord.Begin(rules.Start, clock.Milliseconds, rules, draw);
     }
+
+    private delegate CircuitStep Step<in TArg>(
+        ulong word,
+        long now,
+        CircuitRules rules,
+        double random,
+        long? length,
+        TArg arg
+    );
+
+    /// <summary>Its name in exceptions and events.</summary>
+    public string Name { get; }
 
     /// <summary>
     /// The state at this moment. A circuit whose break has ended stays <see cref="CircuitState.Open"/> until a call
@@ -57,151 +95,555 @@ public sealed class CircuitBreaker
     /// </summary>
     public CircuitState State => CircuitWord.StateOf(Word);
 
-    /// <summary>How long a call would still be refused; zero if one would be let through.</summary>
-    public TimeSpan RetryAfter
-    {
-        get
-        {
-            // One look at the word, and the clock after it: a trial granted in between is not from the future.
-            var word = Word;
-            var now = _clock.Milliseconds;
-            return CircuitWord.Admits(word, now, Rules)
-                ? TimeSpan.Zero
-                : TimeSpan.FromMilliseconds(Math.Max(0, CircuitWord.AdmitsFrom(word, now, Rules) - now));
-        }
-    }
+    /// <summary>
+    /// How long a call would still be refused; zero if one would be let through,
+    /// <see cref="Timeout.InfiniteTimeSpan"/> if time alone ends nothing.
+    /// </summary>
+    public TimeSpan RetryAfter => RetryAfterOf(Word);
 
     internal ulong Word => Volatile.Read(ref _word);
 
     internal CircuitRules Rules => Volatile.Read(ref _rules);
 
+    private Exception? LastFailure => Volatile.Read(ref _lastFailure);
+
     /// <summary>Asks for leave to make one call.</summary>
-    /// <param name="permit">The leave, to be reported exactly once with <see cref="Report"/>.</param>
-    /// <returns><see langword="false"/> if the circuit is open, or half-open with all its trials out.</returns>
+    /// <param name="permit">The leave, to be reported exactly once with <see cref="CircuitPermit.Report"/>.</param>
+    /// <returns>
+    /// <see langword="false"/> if the circuit is open, forced open, or half-open with all its trials out.
+    /// </returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryAcquire(out CircuitPermit permit)
+    {
+        if (TryAcquireTicket(out var ticket))
+        {
+            permit = new CircuitPermit(this, ticket, StartedAt());
+            return true;
+        }
+
+        permit = default;
+        return false;
+    }
+
+    /// <summary>
+    /// Closes the circuit from any state and forgets its failures; every permit that is out counts for nothing any more.
+    /// </summary>
+    public void Reset() => Publish(static (word, _, _, _, _, _) => CircuitWord.Reset(word), 0);
+
+    /// <summary>Refuses every call from now on, whatever happens, until another such method is called.</summary>
+    public void ForceOpen() => Force(CircuitState.ForcedOpen);
+
+    /// <summary>Lets every call pass and records nothing from now on, until another such method is called.</summary>
+    public void Disable() => Force(CircuitState.Disabled);
+
+    /// <summary>
+    /// Begins a dry run, until another such method is called: every call passes and is recorded, and where the circuit
+    /// would open it says so, stays as it is and counts from zero again.
+    /// </summary>
+    public void MeasureOnly() => Force(CircuitState.MetricsOnly);
+
+    /// <summary>
+    /// Something else has seen the resource healthy: an open circuit lets the next call test at once, without waiting for
+    /// the end of its break. It helps once until the circuit has changed, and nothing in every other state.
+    /// </summary>
+    public void Hint() => Publish(static (word, now, _, _, _, _) => CircuitWord.Hint(word, now), 0);
+
+    /// <summary>Everything about it at this moment.</summary>
+    public CircuitSnapshot TakeSnapshot()
+    {
+        var word = Word;
+        var change = Volatile.Read(ref _lastChange);
+        for (var looks = 1; looks < MostLooks && !IsOf(change, word); looks++)
+        {
+            // The thread that has changed the word is about to say so.
+            word = Word;
+            change = Volatile.Read(ref _lastChange);
+        }
+
+        return new CircuitSnapshot
+        {
+            Name = Name,
+            State = CircuitWord.StateOf(word),
+            RetryAfter = RetryAfterOf(word),
+            Generation = (int)CircuitWord.GenerationOf(word),
+            ConsecutiveFailures = (int)CircuitWord.ConsecutiveFailuresOf(word),
+            FailureRate = Rules.HasFailureRule ? RateOf(_failureWindow, word) : null,
+            SlowCallRate = Rules.HasSlowRule ? RateOf(_slowWindow, word) : null,
+            LastFailure = LastFailure,
+            LastChange = change,
+            Successes = Volatile.Read(ref _successes)?.Sum,
+            Failures = Volatile.Read(ref _failures),
+            Ignored = Volatile.Read(ref _ignored),
+            Rejected = Volatile.Read(ref _rejected),
+            Stale = Volatile.Read(ref _stale),
+            SlowCalls = Volatile.Read(ref _slowCalls),
+        };
+
+        static bool IsOf(CircuitChanged? change, ulong word) =>
+            (int)CircuitWord.GenerationOf(word)
+            == (change?.Generation ?? (int)CircuitWord.GenerationOf(CircuitWord.Initial));
+    }
+
+    /// <summary>
+    /// Calls <paramref name="handler"/> for every change from now on, in order, each once, on the thread pool and never two
+    /// at a time, until the result is disposed. A slow or throwing handler harms neither calls nor other subscribers; one
+    /// that falls behind by more than 1,024 changes misses the oldest, and the next one says how many.
+    /// </summary>
+    /// <param name="onError">Told of what the handler throws; nobody is if <see langword="null"/>.</param>
+    public IDisposable Subscribe(Action<CircuitChanged> handler, Action<Exception>? onError = null)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        onError ??= static _ => { };
+        if (Volatile.Read(ref _events) is { } events)
+        {
+            return events.Subscribe(handler, onError);
+        }
+
+        var fresh = new CircuitEvents();
+        var subscription = fresh.Subscribe(handler, onError);
+        if (Interlocked.CompareExchange(ref _events, fresh, null) is { } others)
+        {
+            subscription.Dispose();
+            return others.Subscribe(handler, onError);
+        }
+
+        fresh.Begin((int)CircuitWord.GenerationOf(Word));
+        return subscription;
+    }
+
+    /// <summary>
+    /// <see cref="TryAcquire"/> for those who report each ticket once by themselves, with
+    /// <see cref="Report(CircuitTicket, CircuitOutcome)"/>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool TryAcquireTicket(out CircuitTicket ticket)
     {
         var word = Word;
         if (CircuitWord.StateOf(word) == CircuitState.Closed)
         {
-            permit = new CircuitPermit(CircuitWord.GenerationOf(word), isTrial: false);
+            ticket = new CircuitTicket(CircuitWord.GenerationOf(word), isTrial: false);
             return true;
         }
 
-        return TryAcquireSlowly(out permit);
+        return TryAcquireSlowly(out ticket);
     }
 
-    /// <summary>Says how the call of <paramref name="permit"/> ended.</summary>
-    /// <param name="permit">The permit that <see cref="TryAcquire"/> gave.</param>
-    /// <param name="outcome">What the call showed of the protected resource.</param>
-    public void Report(CircuitPermit permit, CircuitOutcome outcome)
+    /// <summary>What a caller gets that was refused just now.</summary>
+    internal CircuitOpenException Refusal()
     {
-        if (outcome == CircuitOutcome.Success && Word is var word && IsHealthyAt(word, permit))
+        var word = Word;
+        return new CircuitOpenException(Name, CircuitWord.StateOf(word), RetryAfterOf(word), LastFailure);
+    }
+
+    /// <summary>When a call begins, in the clock's fine ticks; negative if nobody asks how long it takes.</summary>
+    internal long StartedAt() => Rules.HasSlowRule ? _clock.Ticks : -1;
+
+    /// <summary>How long a call has taken that began at <paramref name="startedAt"/>; 0 if nobody asks.</summary>
+    internal long TicksSince(long startedAt) => startedAt < 0 ? 0 : _clock.Ticks - startedAt;
+
+    /// <summary>Whether a call that ended so leaves nothing behind: a success where all is well and nobody counts.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool IsTraceless(CircuitTicket ticket, CircuitOutcome outcome) =>
+        outcome == CircuitOutcome.Success && CircuitWord.IsHealthy(Word, ticket.Generation) && !Rules.MeasuresSuccesses;
+
+    /// <summary>Says how the call of <paramref name="ticket"/> ended.</summary>
+    internal void Report(CircuitTicket ticket, CircuitOutcome outcome)
+    {
+        if (!IsTraceless(ticket, outcome))
+        {
+            Report(ticket, outcome, default);
+        }
+    }
+
+    /// <summary>Says how the call of a permit ended; once for a trial, however the permit was copied.</summary>
+    internal void Report(
+        CircuitTicket ticket,
+        CircuitTrial? trial,
+        long startedAt,
+        CircuitOutcome outcome,
+        Exception? exception,
+        object? result
+    )
+    {
+        if (trial is null || trial.TryEnd())
+        {
+            Report(ticket, outcome, new CircuitEvidence(TicksSince(startedAt), exception, result));
+        }
+    }
+
+    /// <summary>Says how the call of <paramref name="ticket"/> ended, and what else is known of it.</summary>
+    internal void Report(CircuitTicket ticket, CircuitOutcome outcome, in CircuitEvidence evidence)
+    {
+        if (outcome != CircuitOutcome.Success || !CircuitWord.IsHealthy(Word, ticket.Generation))
+        {
+            ReportSlowly(ticket, outcome, evidence);
+            return;
+        }
+
+        Volatile.Read(ref _successes)?.Increment();
+        var rules = Rules;
+        if (rules.HasWindow)
+        {
+            Measure(ticket, isFailure: false, rules, evidence);
+        }
+    }
+
+    /// <summary>Records a failure learnt after its permit had been reported; ignored once the generation has passed.</summary>
+    internal void ReportLateFailure(CircuitTicket ticket)
+    {
+        var step = Publish(
+            static (word, now, rules, random, length, generation) =>
+                CircuitWord.ReportLate(word, generation, now, rules, random, length),
+            ticket.Generation,
+            new CircuitEvidence(0)
+        );
+        if (step.Has(CircuitEffect.Stale) || CircuitWord.StateOf(step.Word) == CircuitState.Disabled)
         {
             return;
         }
 
-        ReportSlowly(permit, outcome);
+        // It was counted as a success.
+        Interlocked.Increment(ref _failures);
+        Volatile.Read(ref _successes)?.Add(-1);
+        var rules = Rules;
+        if (rules.HasFailureRule && !ticket.IsTrial && !step.Has(CircuitEffect.Transition))
+        {
+            MeasureFailures(ticket, isFailure: true, rules, _clock.Milliseconds, new CircuitEvidence(0));
+        }
     }
 
-    /// <summary>Closes the circuit from any state and forgets its failures.</summary>
-    public void Reset() => Publish(static (word, _, _, _) => CircuitWord.Reset(word), 0);
-
-    /// <summary>Records a failure learnt after its permit had been reported; ignored once the generation has passed.</summary>
-    internal void ReportLateFailure(CircuitPermit permit) =>
-        Publish(
-            static (word, now, circuit, generation) =>
-                CircuitWord.ReportLate(word, generation, now, circuit.Rules, circuit._random.NextDouble()),
-            permit.Generation
-        );
-
-    /// <summary>Something else has seen the resource healthy: an open circuit lets the next call test at once.</summary>
-    internal void Hint() => Publish(static (word, now, _, _) => CircuitWord.Hint(word, now), 0);
-
-    /// <summary>Applies new rules and keeps the state; a circuit that is switched off closes.</summary>
+    /// <summary>
+    /// Applies new rules and keeps the state, unless the rules start circuits in another one now: then this circuit takes
+    /// that too, if it still is where the old rules had put it, or has come from there by itself.
+    /// </summary>
     internal void Configure(CircuitRules rules)
     {
+        var before = Rules;
+        Volatile.Write(ref _successes, rules.CountSuccesses ? _successes ?? new StripedCounter() : null);
         Volatile.Write(ref _rules, rules);
-        if (!rules.IsEnabled)
+        if (before.Start != rules.Start && !(IsAutomatic(before.Start) && IsAutomatic(rules.Start)))
         {
-            // Whatever the state: a step that has read the old rules and is about to open the circuit finds another
-            // word when it publishes, and computes again with these.
-            Reset();
+            // A step that has read the old rules and is about to open the circuit finds another word when it publishes,
+            // and computes again with these.
+            Publish(
+                static (word, now, rules, random, _, start) =>
+                    CircuitWord.StateOf(word) is var state
+                    && (state == start.Before || (IsAutomatic(state) && IsAutomatic(start.Before)))
+                        ? CircuitWord.Force(word, start.Now, CircuitChangeReason.Configuration, now, rules, random)
+                        : new CircuitStep(word, CircuitEffect.None),
+                (Before: before.Start, Now: rules.Start)
+            );
         }
+
+        static bool IsAutomatic(CircuitState state) => CircuitWord.IsAutomatic(state);
     }
 
     internal bool Admits(long now) => CircuitWord.Admits(Word, now, Rules);
 
     internal long AdmitsFrom(long now) => CircuitWord.AdmitsFrom(Word, now, Rules);
 
-    /// <summary>A success of the current closed generation with no run of failures: nothing to write.</summary>
-    private static bool IsHealthyAt(ulong word, CircuitPermit permit) =>
-        CircuitWord.StateOf(word) == CircuitState.Closed
-        && CircuitWord.ConsecutiveFailuresOf(word) == 0
-        && CircuitWord.GenerationOf(word) == permit.Generation;
-
-    private bool TryAcquireSlowly(out CircuitPermit permit)
+    private bool TryAcquireSlowly(out CircuitTicket ticket)
     {
-        // An expiry found here opens the circuit without admitting anybody, so the loop asks again and is refused.
         while (true)
         {
+            // Most calls that come here are refused: one look, the clock after it, and a count.
+            var word = Word;
+            if (!CircuitWord.Admits(word, _clock.Milliseconds, Rules))
+            {
+                Interlocked.Increment(ref _rejected);
+                ticket = default;
+                return false;
+            }
+
             var step = Publish(
-                static (word, now, circuit, _) =>
-                    CircuitWord.Acquire(word, now, circuit.Rules, circuit._random.NextDouble()),
+                static (word, now, rules, random, _, _) => CircuitWord.Acquire(word, now, rules, random),
                 0
             );
             if (step.Has(CircuitEffect.Admitted))
             {
-                permit = new CircuitPermit(CircuitWord.GenerationOf(step.Word), step.Has(CircuitEffect.Trial));
+                ticket = new CircuitTicket(CircuitWord.GenerationOf(step.Word), step.Has(CircuitEffect.Trial));
                 return true;
             }
 
-            if (!step.Has(CircuitEffect.Transition))
-            {
-                permit = default;
-                return false;
-            }
+            // Another thread has taken the trial, or the trials' expiry has opened the circuit: look again.
         }
     }
 
-    private void ReportSlowly(CircuitPermit permit, CircuitOutcome outcome) =>
+    private void ReportSlowly(CircuitTicket ticket, CircuitOutcome outcome, in CircuitEvidence evidence)
+    {
+        var rules = Rules;
+        // A trial that is too slow shows that the resource has not recovered, whatever it answered.
+        var isFailedTrial = ticket.IsTrial && outcome == CircuitOutcome.Success && IsSlow(rules, evidence);
+        var step = Publish(
+            static (word, now, rules, random, length, report) =>
+                CircuitWord.Report(word, report.Ticket, report.Outcome, now, rules, random, length),
+            (Ticket: ticket, Outcome: isFailedTrial ? CircuitOutcome.Failure : outcome),
+            evidence
+        );
+        if (CircuitWord.StateOf(step.Word) == CircuitState.Disabled)
+        {
+            return;
+        }
+
+        if (step.Has(CircuitEffect.Stale))
+        {
+            Interlocked.Increment(ref _stale);
+            return;
+        }
+
+        Count(outcome, evidence);
+        if (outcome == CircuitOutcome.Neutral)
+        {
+            return;
+        }
+
+        if (!ticket.IsTrial && rules.HasWindow && !step.Has(CircuitEffect.Transition))
+        {
+            Measure(ticket, outcome == CircuitOutcome.Failure, rules, evidence);
+        }
+        else if (IsSlow(rules, evidence))
+        {
+            Interlocked.Increment(ref _slowCalls);
+        }
+    }
+
+    private static bool IsSlow(CircuitRules rules, in CircuitEvidence evidence) =>
+        evidence.Ticks >= rules.SlowCallTicks;
+
+    private void Count(CircuitOutcome outcome, in CircuitEvidence evidence)
+    {
+        switch (outcome)
+        {
+            case CircuitOutcome.Success:
+                Volatile.Read(ref _successes)?.Increment();
+                break;
+
+            case CircuitOutcome.Failure:
+                Interlocked.Increment(ref _failures);
+                if (evidence.Exception is { } exception)
+                {
+                    Volatile.Write(ref _lastFailure, exception);
+                }
+
+                break;
+
+            default:
+                Interlocked.Increment(ref _ignored);
+                break;
+        }
+    }
+
+    /// <summary>
+    /// Counts a call into the windows, under the generation that admitted it: if the circuit has moved on meanwhile, it
+    /// counts where nobody looks any more. Opens the circuit if a rule says so.
+    /// </summary>
+    private void Measure(CircuitTicket ticket, bool isFailure, CircuitRules rules, in CircuitEvidence evidence)
+    {
+        var now = _clock.Milliseconds;
+        if (rules.HasFailureRule)
+        {
+            MeasureFailures(ticket, isFailure, rules, now, evidence);
+        }
+
+        if (rules.HasSlowRule)
+        {
+            MeasureSlowness(ticket, rules, now, evidence);
+        }
+    }
+
+    private void MeasureFailures(
+        CircuitTicket ticket,
+        bool isFailure,
+        CircuitRules rules,
+        long now,
+        in CircuitEvidence evidence
+    )
+    {
+        var window = WindowOf(ref _failureWindow, rules);
+        if (window.Record(ticket.Generation, now, isFailure, rules.MinimumThroughput, rules.FailureRate))
+        {
+            Trip(ticket, CircuitChangeReason.FailureRate, window.Sum(ticket.Generation, now), evidence);
+        }
+    }
+
+    private void MeasureSlowness(CircuitTicket ticket, CircuitRules rules, long now, in CircuitEvidence evidence)
+    {
+        var isSlow = IsSlow(rules, evidence);
+        if (isSlow)
+        {
+            Interlocked.Increment(ref _slowCalls);
+        }
+
+        var window = WindowOf(ref _slowWindow, rules);
+        if (window.Record(ticket.Generation, now, isSlow, rules.MinimumThroughput, rules.SlowCallRate))
+        {
+            Trip(ticket, CircuitChangeReason.SlowCallRate, window.Sum(ticket.Generation, now), evidence);
+        }
+    }
+
+    private void Trip(
+        CircuitTicket ticket,
+        CircuitChangeReason reason,
+        (int Total, int Bad) figures,
+        in CircuitEvidence evidence
+    ) =>
         Publish(
-            static (word, now, circuit, report) =>
-                CircuitWord.Report(
-                    word,
-                    report.permit,
-                    report.outcome,
-                    now,
-                    circuit.Rules,
-                    circuit._random.NextDouble()
-                ),
-            (permit, outcome)
+            static (word, now, rules, random, length, trip) =>
+                CircuitWord.Trip(word, trip.Generation, trip.Reason, now, rules, random, length),
+            (ticket.Generation, Reason: reason),
+            evidence,
+            figures
+        );
+
+    /// <summary>The window, made when first needed and again when its length is another.</summary>
+    private static CircuitWindow WindowOf(ref CircuitWindow? field, CircuitRules rules)
+    {
+        var seen = Volatile.Read(ref field);
+        if (seen is not null && seen.LengthMilliseconds == rules.SamplingMilliseconds)
+        {
+            return seen;
+        }
+
+        var fresh = new CircuitWindow(rules.SamplingMilliseconds);
+        var other = Interlocked.CompareExchange(ref field, fresh, seen);
+        return ReferenceEquals(other, seen) ? fresh : other!;
+    }
+
+    private void Force(CircuitState state) =>
+        Publish(
+            static (word, now, rules, random, _, state) =>
+                CircuitWord.Force(word, state, CircuitChangeReason.Operator, now, rules, random),
+            state
         );
 
     /// <summary>
     /// Takes one step: computes the next word from the one seen and publishes it if no other thread was faster, else
     /// computes again. The clock is read after the word, so that no grant or failure in it is from the future. Each
-    /// lost exchange is another thread's progress. The winner alone tells the owner.
+    /// lost exchange is another thread's progress. The winner alone tells of the change.
     /// </summary>
-    private CircuitStep Publish<TArg>(Func<ulong, long, CircuitBreaker, TArg, CircuitStep> compute, TArg arg)
+    /// <param name="evidence">The call that may begin a break; <see langword="null"/> if no call is to blame.</param>
+    /// <param name="figures">What a window has counted, if that is the reason.</param>
+    private CircuitStep Publish<TArg>(
+        Step<TArg> compute,
+        TArg arg,
+        CircuitEvidence? evidence = null,
+        (int Total, int Bad) figures = default
+    )
     {
+        var random = 0.0;
+        long? length = null;
+        var isMeasured = false;
         while (true)
         {
             var seen = Word;
-            var step = compute(seen, _clock.Milliseconds, this, arg);
+            var now = _clock.Milliseconds;
+            var step = compute(seen, now, Rules, random, length, arg);
             if (step.Word == seen)
             {
                 return step;
             }
 
+            if (
+                !isMeasured
+                && step.Has(CircuitEffect.Transition)
+                && CircuitWord.StateOf(step.Word) == CircuitState.Open
+            )
+            {
+                // Only a break needs its length: a draw, and perhaps the user's own code, which belongs outside the step.
+                random = _random.NextDouble();
+                length = evidence is { } blamed ? GivenLength(seen, blamed) : null;
+                isMeasured = true;
+                continue;
+            }
+
             if (Interlocked.CompareExchange(ref _word, step.Word, seen) == seen)
             {
+                if (step.Has(CircuitEffect.Transition))
+                {
+                    Tell(seen, step, now, evidence?.Exception, figures);
+                }
+
                 if (step.Has(CircuitEffect.Transition | CircuitEffect.TrialsChanged))
                 {
-                    _owner?.OnCircuitChanged(CircuitWord.StateOf(seen), CircuitWord.StateOf(step.Word));
+                    _owner?.OnCircuitChanged(CircuitWord.StateOf(seen), CircuitWord.StateOf(step.Word), step.Reason);
                 }
 
                 return step;
             }
         }
     }
+
+    private long? GivenLength(ulong word, in CircuitEvidence evidence) =>
+        Rules.GivenBreakMilliseconds(
+            new CircuitFailure(Name, evidence.Exception, evidence.Result, (int)CircuitWord.StreakOf(word))
+        );
+
+    private void Tell(ulong seen, CircuitStep step, long now, Exception? exception, (int Total, int Bad) figures)
+    {
+        var to = CircuitWord.StateOf(step.Word);
+        var (calls, failures) = step.Reason switch
+        {
+            CircuitChangeReason.ConsecutiveFailures => Same(CircuitWord.ConsecutiveFailuresOf(seen) + 1),
+            CircuitChangeReason.TrialsFailed => Trials(successes: 0, failures: 1),
+            CircuitChangeReason.TrialsSucceeded => Trials(successes: 1, failures: 0),
+            _ => figures,
+        };
+        var change = new CircuitChanged(
+            Name,
+            _clock.UtcNow,
+            CircuitWord.StateOf(seen),
+            to,
+            step.Reason,
+            (int)CircuitWord.GenerationOf(step.Word)
+        )
+        {
+            Calls = calls,
+            Failures = failures,
+            BreakDuration =
+                to == CircuitState.Open
+                    ? TimeSpan.FromMilliseconds(CircuitWord.BreakEnd(step.Word) - now)
+                    : TimeSpan.Zero,
+            LastFailure = exception ?? LastFailure,
+        };
+        Keep(change);
+        Volatile.Read(ref _events)?.Publish(change);
+
+        static (int Total, int Bad) Same(uint count) => ((int)count, (int)count);
+
+        (int Total, int Bad) Trials(uint successes, uint failures)
+        {
+            var failed = (int)(CircuitWord.TrialFailuresOf(seen) + failures);
+            return ((int)(CircuitWord.TrialSuccessesOf(seen) + successes) + failed, failed);
+        }
+    }
+
+    /// <summary>Keeps the youngest change: its thread may have been overtaken by that of the next.</summary>
+    private void Keep(CircuitChanged change)
+    {
+        var seen = Volatile.Read(ref _lastChange);
+        while (seen is null || CircuitWord.IsAfter((uint)change.Generation, (uint)seen.Generation))
+        {
+            var other = Interlocked.CompareExchange(ref _lastChange, change, seen);
+            if (ReferenceEquals(other, seen))
+            {
+                return;
+            }
+
+            seen = other;
+        }
+    }
+
+    /// <summary>The clock is read after the word: a trial granted in between is not from the future.</summary>
+    private TimeSpan RetryAfterOf(ulong word)
+    {
+        var now = _clock.Milliseconds;
+        return CircuitWord.StateOf(word) == CircuitState.ForcedOpen ? Timeout.InfiniteTimeSpan
+            : CircuitWord.Admits(word, now, Rules) ? TimeSpan.Zero
+            : TimeSpan.FromMilliseconds(Math.Max(0, CircuitWord.AdmitsFrom(word, now, Rules) - now));
+    }
+
+    private double? RateOf(CircuitWindow? window, ulong word) =>
+        window?.Sum(CircuitWord.GenerationOf(word), _clock.Milliseconds) is (var total and > 0, var bad)
+            ? (double)bad / total
+            : null;
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Resilience.CircuitBreaking;
 
 namespace Resilience.DependencyInjection;
 
@@ -18,6 +19,17 @@ internal static class ConfigurationReader
     {
         var before = options.Backends.Count;
         section.Bind(options, binder => binder.ErrorOnUnknownConfiguration = true);
+        if (
+            IsEmpty(
+                section.GetSection(nameof(options.CircuitBreaker)),
+                nameof(CircuitBreakerOptions.ConsecutiveFailures)
+            )
+        )
+        {
+            // The binder leaves the default alone where a value is empty or null; here that means: not this rule.
+            options.CircuitBreaker?.ConsecutiveFailures = null;
+        }
+
         // The binder adds one element for each key, in their order; messages name the key, not the place in the list.
         var keys = section.GetSection(nameof(options.Backends)).GetChildren().Select(child => child.Key);
         foreach (var (backend, key) in options.Backends.Skip(before).Zip(keys))
@@ -37,6 +49,15 @@ internal static class ConfigurationReader
                 )
             )
         );
+
+    private static bool IsEmpty(IConfigurationSection section, string key) =>
+        section
+            .GetChildren()
+            .Any(child =>
+                string.Equals(child.Key, key, StringComparison.OrdinalIgnoreCase)
+                && string.IsNullOrEmpty(child.Value)
+                && !child.GetChildren().Any()
+            );
 
     private static IConfigurationRoot WithoutKeys(IConfiguration section, HashSet<string> unusable)
     {

@@ -188,14 +188,22 @@ internal sealed class ConfigurationSchema
     private static ConfigurationSchema CircuitBreaker() =>
         Section(
             (nameof(CircuitBreakerOptions.Enabled), Flag),
+            (nameof(CircuitBreakerOptions.InitialState), OneOf<CircuitState>()),
             (nameof(CircuitBreakerOptions.ConsecutiveFailures), Whole),
             (nameof(CircuitBreakerOptions.FailureWindow), Duration),
+            (nameof(CircuitBreakerOptions.FailureRate), Number),
+            (nameof(CircuitBreakerOptions.SlowCallDuration), Duration),
+            (nameof(CircuitBreakerOptions.SlowCallRate), Number),
+            (nameof(CircuitBreakerOptions.SamplingDuration), Duration),
+            (nameof(CircuitBreakerOptions.MinimumThroughput), Whole),
             (nameof(CircuitBreakerOptions.BreakDuration), Duration),
             (nameof(CircuitBreakerOptions.MaxBreakDuration), Duration),
             (nameof(CircuitBreakerOptions.Jitter), Number),
             (nameof(CircuitBreakerOptions.HalfOpenTrials), Whole),
             (nameof(CircuitBreakerOptions.SuccessThreshold), Whole),
-            (nameof(CircuitBreakerOptions.HalfOpenExpiry), Duration)
+            (nameof(CircuitBreakerOptions.HalfOpenTrialCount), Whole),
+            (nameof(CircuitBreakerOptions.HalfOpenExpiry), Duration),
+            (nameof(CircuitBreakerOptions.CountSuccesses), Flag)
         );
 
     private static ConfigurationSchema Retry() =>

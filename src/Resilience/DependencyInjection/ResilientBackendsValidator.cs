@@ -49,6 +49,10 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
                 ExpiryProblem(options)
             ),
+            (
+                $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.SlowCallDuration)}",
+                SlowCallProblem(options)
+            ),
             .. Ranges.Below(nameof(options.Retry), options.Retry?.Problems()),
             .. Ranges.Below(
                 $"{nameof(options.Retry)}:{nameof(options.Retry.Budget)}",
@@ -113,6 +117,14 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
         && slow <= Ranges.HalfDay
         && attempt > TimeSpan.Zero
             ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({attempt:c})"
+            : null;
+
+    /// <summary>Else no call could be slow: it would have failed before.</summary>
+    private static string? SlowCallProblem(ResilientBackendsOptions options) =>
+        options is { CircuitBreaker: { Enabled: true, SlowCallDuration: { } slow }, Timeouts: not null }
+        && options.Timeouts.Attempt != Timeout.InfiniteTimeSpan
+        && slow >= options.Timeouts.Attempt
+            ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
             : null;
 
     private static string? LogicalAddressProblem(string pool, Uri? address) =>

@@ -64,7 +64,7 @@ internal static class Instruments
     public static readonly Counter<long> CircuitTransitions = Meter.CreateCounter<long>(
         TelemetryNames.CircuitTransitions,
         "{transition}",
-        "Transitions of a backend's circuit, by the new state."
+        "Transitions of a backend's circuit, by the new state; would_open where it only measures."
     );
 
     public static readonly Counter<long> FailOpens = Meter.CreateCounter<long>(

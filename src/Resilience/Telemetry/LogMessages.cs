@@ -57,6 +57,19 @@ internal static partial class LogMessages
     public static partial void CircuitChanged(ILogger logger, string pool, string backend, string from, string to);
 
     [LoggerMessage(
+        115,
+        LogLevel.Information,
+        "Pool {Pool}: circuit of {Backend} would have opened ({Reason}), but only measures; the last failure: {Failure}"
+    )]
+    public static partial void CircuitWouldOpen(
+        ILogger logger,
+        string pool,
+        string backend,
+        string reason,
+        string failure
+    );
+
+    [LoggerMessage(
         121,
         LogLevel.Warning,
         "Pool {Pool}: backend {Backend} would be ejected for {Milliseconds} ms, but this is a dry run: {Detail}"

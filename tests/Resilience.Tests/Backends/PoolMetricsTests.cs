@@ -55,6 +55,23 @@ public sealed class PoolMetricsTests
             );
     }
 
+    [Fact]
+    public async Task CircuitTransitions_InADryRun_AreCountedAsWhatWouldHaveBeen()
+    {
+        using var metrics = new MetricRecord(Name);
+        using var pool = CreatePool();
+        pool.Find("a")!.Circuit.MeasureOnly();
+
+        pool.Find("a")!.Fail();
+
+        (await metrics.WhenHeardAsync(2))
+            .Should()
+            .Equal(
+                "resilience.circuit.transitions 1 [resilience.backend=a, resilience.state=metrics_only]",
+                "resilience.circuit.transitions 1 [resilience.backend=a, resilience.state=would_open]"
+            );
+    }
+
     /// <summary>Laws 5 and 15: both have an event, a line and a metric.</summary>
     [Fact]
     public async Task FailOpenAndReloads_AreCounted()

@@ -43,7 +43,7 @@ public sealed class CircuitBreakerTests
 
         for (var i = 0; i < 5; i++)
         {
-            circuit.TryAcquire(out var permit);
+            circuit.TryAcquireTicket(out var permit);
             circuit.Report(permit, CircuitOutcome.Failure);
             states.Add(circuit.State);
         }
@@ -73,7 +73,7 @@ public sealed class CircuitBreakerTests
     {
         var fixture = new CircuitFixture();
         fixture.Open();
-        fixture.Circuit.TryAcquire(out var permit);
+        fixture.Circuit.TryAcquireTicket(out var permit);
         var word = fixture.Circuit.Word;
 
         fixture.Circuit.Report(permit, CircuitOutcome.Success);
@@ -89,7 +89,7 @@ public sealed class CircuitBreakerTests
         fixture.Open();
         fixture.Advance(0.15);
 
-        var isAdmitted = fixture.Circuit.TryAcquire(out var permit);
+        var isAdmitted = fixture.Circuit.TryAcquireTicket(out var permit);
 
         isAdmitted.Should().BeTrue();
         permit.IsTrial.Should().BeTrue();
@@ -287,11 +287,11 @@ public sealed class CircuitBreakerTests
     }
 
     [Fact]
-    public void States_InText_AreTheThree_S42()
+    public void States_InText_AreTheirNames_S42()
     {
         var texts = Enum.GetNames<CircuitState>();
 
-        texts.Should().Equal("Closed", "Open", "HalfOpen");
+        texts.Should().Equal("Closed", "Open", "HalfOpen", "ForcedOpen", "Disabled", "MetricsOnly");
     }
 
     [Fact]
@@ -409,13 +409,15 @@ public sealed class CircuitBreakerTests
     }
 
     [Fact]
-    public void Report_SwitchedOff_NeverOpens_R80()
+    public void Report_SwitchedOff_NeverOpensAndRecordsNothing_R80()
     {
         var fixture = new CircuitFixture(options => options.Enabled = false);
+        var word = fixture.Circuit.Word;
 
         fixture.Fail(times: 5_000);
 
-        fixture.Circuit.State.Should().Be(CircuitState.Closed);
+        fixture.Circuit.State.Should().Be(CircuitState.Disabled);
+        fixture.Circuit.Word.Should().Be(word);
         fixture.Owner.Calls.Should().Be(0);
     }
 
@@ -543,19 +545,20 @@ public sealed class CircuitBreakerTests
     }
 
     [Fact]
-    public void Configure_SwitchedOffWhileOpen_Closes()
+    public void Configure_SwitchedOffWhileOpen_LetsCallsPass()
     {
         var fixture = new CircuitFixture();
         fixture.Open();
 
         fixture.Circuit.Configure(CircuitFixture.Rules(options => options.Enabled = false));
 
-        fixture.Circuit.State.Should().Be(CircuitState.Closed);
-        fixture.Owner.Changes[^1].Should().Be((CircuitState.Open, CircuitState.Closed));
+        fixture.Circuit.State.Should().Be(CircuitState.Disabled);
+        fixture.IsRefused().Should().BeFalse();
+        fixture.Owner.Changes[^1].Should().Be((CircuitState.Open, CircuitState.Disabled));
     }
 
     [Fact]
-    public void Configure_SwitchedOffWhileAFailureIsBeingReported_EndsClosed()
+    public void Configure_SwitchedOffWhileAFailureIsBeingReported_EndsDisabled()
     {
         // The step of the failure has read the old rules and is about to open the circuit when the new ones arrive: the
         // draw of the break's length is the last thing that it does before it publishes.
@@ -574,7 +577,51 @@ public sealed class CircuitBreakerTests
         fixture.Fail(times: 3);
 
         isOff.Should().BeTrue();
+        fixture.Circuit.State.Should().Be(CircuitState.Disabled);
+    }
+
+    [Fact]
+    public void Configure_SwitchedOnAgain_Closes()
+    {
+        var fixture = new CircuitFixture(options => options.Enabled = false);
+
+        fixture.Circuit.Configure(CircuitFixture.Rules());
+
         fixture.Circuit.State.Should().Be(CircuitState.Closed);
+        fixture.Open();
+    }
+
+    [Fact]
+    public void Configure_SwitchedOffWhileForcedOpen_StaysForcedOpen()
+    {
+        var fixture = new CircuitFixture();
+        fixture.Circuit.ForceOpen();
+
+        fixture.Circuit.Configure(CircuitFixture.Rules(options => options.Enabled = false));
+
+        fixture.Circuit.State.Should().Be(CircuitState.ForcedOpen, "what the operator said is not the configuration's");
+    }
+
+    [Fact]
+    public void Configure_DryRunEnds_CircuitsThatMeasureCloseAndDecide()
+    {
+        var fixture = new CircuitFixture(options => options.InitialState = CircuitState.MetricsOnly);
+
+        fixture.Circuit.Configure(CircuitFixture.Rules());
+
+        fixture.Circuit.State.Should().Be(CircuitState.Closed);
+        fixture.Open();
+    }
+
+    [Fact]
+    public void Configure_InitialStateIsOpenNow_LeavesARunningCircuitAsItIs_Law15()
+    {
+        var fixture = new CircuitFixture();
+        var word = fixture.Circuit.Word;
+
+        fixture.Circuit.Configure(CircuitFixture.Rules(options => options.InitialState = CircuitState.Open));
+
+        fixture.Circuit.Word.Should().Be(word);
     }
 
     [Fact]
@@ -602,7 +649,7 @@ public sealed class CircuitBreakerTests
             Jitter = double.NaN,
         };
 
-        var creating = () => new CircuitBreaker(options);
+        var creating = () => new CircuitBreaker("c", options);
 
         creating
             .Should()
@@ -634,11 +681,11 @@ public sealed class CircuitBreakerTests
         {
             for (var i = 0; i < 100; i++)
             {
-                fixture.Circuit.TryAcquire(out var permit);
+                fixture.Circuit.TryAcquireTicket(out var permit);
                 fixture.Circuit.Report(permit, CircuitOutcome.Failure);
-                fixture.Circuit.TryAcquire(out permit);
+                fixture.Circuit.TryAcquireTicket(out permit);
                 fixture.Circuit.Report(permit, CircuitOutcome.Success);
-                refusing.Circuit.TryAcquire(out _);
+                refusing.Circuit.TryAcquireTicket(out _);
             }
         }
     }

@@ -10,6 +10,7 @@ internal sealed class CircuitFixture
     public CircuitFixture(Action<CircuitBreakerOptions>? configure = null, Random? random = null)
     {
         Circuit = new CircuitBreaker(
+            "circuit",
             new CircuitRules(Options(configure)),
             new Clock(Time),
             random ?? new ScriptedRandom(0),
@@ -32,13 +33,13 @@ internal sealed class CircuitFixture
 
     public static CircuitRules Rules(Action<CircuitBreakerOptions>? configure = null) => new(Options(configure));
 
-    public CircuitPermit Acquire()
+    public CircuitTicket Acquire()
     {
-        Circuit.TryAcquire(out var permit).Should().BeTrue("the test expects a permit");
+        Circuit.TryAcquireTicket(out var permit).Should().BeTrue("the test expects a permit");
         return permit;
     }
 
-    public bool IsRefused() => !Circuit.TryAcquire(out _);
+    public bool IsRefused() => !Circuit.TryAcquireTicket(out _);
 
     public void Report(CircuitOutcome outcome) => Circuit.Report(Acquire(), outcome);
 
@@ -58,14 +59,14 @@ internal sealed class CircuitFixture
     }
 
     /// <summary>Opens a closed circuit, lets its break pass and takes the first trial.</summary>
-    public CircuitPermit HalfOpen()
+    public CircuitTicket HalfOpen()
     {
         Open();
         return FirstTrial();
     }
 
     /// <summary>Lets the break of an open circuit pass and takes the first trial.</summary>
-    public CircuitPermit FirstTrial()
+    public CircuitTicket FirstTrial()
     {
         Time.Advance(Circuit.RetryAfter);
         var trial = Acquire();

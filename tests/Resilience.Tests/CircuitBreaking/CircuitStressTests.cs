@@ -19,21 +19,21 @@ public sealed class CircuitStressTests
         var time = new PushedTime();
         var owner = new RecordingOwner();
         var circuit = Create(time, owner, options => options.ConsecutiveFailures = 1);
-        var trials = new ConcurrentBag<CircuitPermit>();
+        var trials = new ConcurrentBag<CircuitTicket>();
         const int Rounds = 200;
 
         Race(
             Rounds,
             beforeRound: _ =>
             {
-                circuit.TryAcquire(out var permit);
+                circuit.TryAcquireTicket(out var permit);
                 circuit.Report(permit, CircuitOutcome.Failure);
                 time.Push(60_001);
                 trials.Clear();
             },
             work: (_, _) =>
             {
-                if (circuit.TryAcquire(out var permit))
+                if (circuit.TryAcquireTicket(out var permit))
                 {
                     trials.Add(permit);
                 }
@@ -68,7 +68,7 @@ public sealed class CircuitStressTests
             {
                 for (var i = 0; i < 5; i++)
                 {
-                    circuit.TryAcquire(out var permit);
+                    circuit.TryAcquireTicket(out var permit);
                     circuit.Report(permit, CircuitOutcome.Failure);
                 }
             },
@@ -107,7 +107,7 @@ public sealed class CircuitStressTests
         var leaked = new int[0x10_0000];
         var mostLive = 0;
         var (calls, reported, refused, lost) = (0L, 0L, 0L, 0L);
-        var stale = new ConcurrentBag<CircuitPermit>();
+        var stale = new ConcurrentBag<CircuitTicket>();
 
         Race(
             1,
@@ -124,7 +124,7 @@ public sealed class CircuitStressTests
                     }
 
                     Interlocked.Increment(ref calls);
-                    if (!circuit.TryAcquire(out var permit))
+                    if (!circuit.TryAcquireTicket(out var permit))
                     {
                         Interlocked.Increment(ref refused);
                         continue;
@@ -167,8 +167,11 @@ public sealed class CircuitStressTests
 
         var word = circuit.Word;
         var generation = CircuitWord.GenerationOf(word);
-        // I-14: nothing is counted twice or forgotten.
+        // I-14: nothing is counted twice or forgotten; a call that was lost has not ended.
         calls.Should().Be(Threads * Steps).And.Be(reported + refused + lost);
+        var snapshot = circuit.TakeSnapshot();
+        snapshot.Requests.Should().Be(reported + refused);
+        snapshot.Rejected.Should().Be(refused);
         // I-1: leaving before the report makes the count an under-estimate, so any excess is the circuit's.
         mostLive.Should().BeInRange(1, Math.Min(trials, successes));
         // I-2: at rest the slots taken are the leaked ones of this generation.
@@ -196,7 +199,7 @@ public sealed class CircuitStressTests
         for (var i = 0; i < 200 && circuit.State != CircuitState.Closed; i++)
         {
             time.Push(1_200);
-            if (circuit.TryAcquire(out var permit))
+            if (circuit.TryAcquireTicket(out var permit))
             {
                 circuit.Report(permit, CircuitOutcome.Success);
             }
@@ -210,7 +213,7 @@ public sealed class CircuitStressTests
     {
         var time = new PushedTime();
         var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
-        var before = new CircuitPermit[Threads];
+        var before = new CircuitTicket[Threads];
 
         Race(
             200,
@@ -218,7 +221,7 @@ public sealed class CircuitStressTests
             {
                 for (var i = 0; i < before.Length; i++)
                 {
-                    circuit.TryAcquire(out before[i]);
+                    circuit.TryAcquireTicket(out before[i]);
                 }
             },
             work: (thread, _) =>
@@ -240,7 +243,129 @@ public sealed class CircuitStressTests
         );
     }
 
-    private static CircuitOutcome OutcomeOf(int draw, CircuitPermit permit) =>
+    [Fact]
+    public void Force_AgainstAutomaticTransitions_WinsAndMakesEveryEarlierPermitStale_I10()
+    {
+        CircuitState[] states = [CircuitState.ForcedOpen, CircuitState.Disabled, CircuitState.MetricsOnly];
+        var time = new PushedTime();
+        var circuit = Create(time, new RecordingOwner(), options => options.ConsecutiveFailures = 2);
+        var before = new CircuitTicket[Threads];
+
+        Race(
+            300,
+            beforeRound: _ =>
+            {
+                circuit.Reset();
+                for (var i = 0; i < before.Length; i++)
+                {
+                    circuit.TryAcquireTicket(out before[i]);
+                }
+            },
+            work: (thread, round) =>
+            {
+                if (thread > 0)
+                {
+                    circuit.Report(before[thread], CircuitOutcome.Failure);
+                    return;
+                }
+
+                switch (states[round % 3])
+                {
+                    case CircuitState.ForcedOpen:
+                        circuit.ForceOpen();
+                        break;
+                    case CircuitState.Disabled:
+                        circuit.Disable();
+                        break;
+                    default:
+                        circuit.MeasureOnly();
+                        break;
+                }
+            },
+            afterRound: round =>
+            {
+                circuit.State.Should().Be(states[round % 3], "the force came before, after or between the failures");
+                CircuitWord.ConsecutiveFailuresOf(circuit.Word).Should().Be(0);
+                var word = circuit.Word;
+                circuit.Report(before[0], CircuitOutcome.Failure);
+                circuit.Word.Should().Be(word);
+            }
+        );
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Report_MixedOutcomesOnManyThreads_OpenWhenTogetherTheyMakeTheRateAndNotBefore_I7(int missing)
+    {
+        const int Each = 10;
+        var circuit = Create(
+            new PushedTime(),
+            new RecordingOwner(),
+            options =>
+            {
+                options.ConsecutiveFailures = null;
+                options.FailureRate = 0.5;
+                options.MinimumThroughput = (Threads * Each) + missing;
+            }
+        );
+
+        Race(
+            300,
+            beforeRound: _ => circuit.Reset(),
+            work: (_, _) =>
+            {
+                for (var i = 0; i < Each; i++)
+                {
+                    circuit.TryAcquireTicket(out var ticket);
+                    circuit.Report(ticket, i % 2 == 0 ? CircuitOutcome.Failure : CircuitOutcome.Success);
+                }
+            },
+            afterRound: _ => circuit.State.Should().Be(missing == 0 ? CircuitState.Open : CircuitState.Closed)
+        );
+    }
+
+    [Fact]
+    public void Report_CopiesOfOneTrialOnManyThreads_CountOnce_I15()
+    {
+        var time = new PushedTime();
+        var circuit = Create(
+            time,
+            new RecordingOwner(),
+            options =>
+            {
+                options.ConsecutiveFailures = 1;
+                options.HalfOpenTrials = 2;
+                options.SuccessThreshold = 3;
+            }
+        );
+        CircuitPermit trial = default;
+
+        Race(
+            300,
+            beforeRound: _ =>
+            {
+                circuit.Reset();
+                circuit.TryAcquireTicket(out var ticket);
+                circuit.Report(ticket, CircuitOutcome.Failure);
+                time.Push(60_001);
+                circuit.TryAcquire(out trial);
+                circuit.TryAcquire(out CircuitPermit other);
+            },
+            work: (_, _) =>
+            {
+                var copy = trial;
+                copy.Report(CircuitOutcome.Success);
+            },
+            afterRound: _ =>
+            {
+                CircuitWord.TrialSuccessesOf(circuit.Word).Should().Be(1);
+                CircuitWord.InFlightOf(circuit.Word).Should().Be(1, "the other trial is still out");
+            }
+        );
+    }
+
+    private static CircuitOutcome OutcomeOf(int draw, CircuitTicket permit) =>
         draw switch
         {
             < 2 => CircuitOutcome.Neutral,
@@ -253,7 +378,7 @@ public sealed class CircuitStressTests
         PushedTime time,
         RecordingOwner owner,
         Action<CircuitBreakerOptions> configure
-    ) => new(CircuitFixture.Rules(configure), new Clock(time), new SeededRandom(7), owner);
+    ) => new("circuit", CircuitFixture.Rules(configure), new Clock(time), new SeededRandom(7), owner);
 
     private static void InterlockedMax(ref int target, int value)
     {
@@ -272,28 +397,5 @@ public sealed class CircuitStressTests
             Together.Run(Threads, thread => work(thread, round));
             afterRound(round);
         }
-    }
-
-    private sealed class PushedTime : TimeProvider
-    {
-        private long _milliseconds = 1_000_000;
-        private int _reads;
-
-        public override long TimestampFrequency => 1_000;
-
-        /// <summary>
-        /// Read between the look at the word and its exchange: yielding here lets another thread in at the worst moment.
-        /// </summary>
-        public override long GetTimestamp()
-        {
-            if ((Interlocked.Increment(ref _reads) & 3) == 0)
-            {
-                Thread.Yield();
-            }
-
-            return Volatile.Read(ref _milliseconds);
-        }
-
-        public void Push(long milliseconds) => Interlocked.Add(ref _milliseconds, milliseconds);
     }
 }

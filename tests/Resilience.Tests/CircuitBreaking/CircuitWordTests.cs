@@ -26,7 +26,7 @@ public sealed class CircuitWordTests
 
         var step = CircuitWord.Report(
             counted,
-            new CircuitPermit(1, isTrial: false),
+            new CircuitTicket(1, isTrial: false),
             CircuitOutcome.Failure,
             0,
             Rules,
@@ -45,7 +45,7 @@ public sealed class CircuitWordTests
     {
         var word = Fail(CircuitWord.Initial);
 
-        var step = CircuitWord.Report(word, new CircuitPermit(2, false), CircuitOutcome.Failure, 0, Rules, 0);
+        var step = CircuitWord.Report(word, new CircuitTicket(2, false), CircuitOutcome.Failure, 0, Rules, 0);
 
         step.Should().Be(new CircuitStep(word, CircuitEffect.Stale));
     }
@@ -59,7 +59,7 @@ public sealed class CircuitWordTests
 
         while (CircuitWord.StateOf(word) == CircuitState.Closed && failures < 10_000)
         {
-            word = CircuitWord.Report(word, new CircuitPermit(1, false), CircuitOutcome.Failure, 0, rules, 0).Word;
+            word = CircuitWord.Report(word, new CircuitTicket(1, false), CircuitOutcome.Failure, 0, rules, 0).Word;
             failures++;
         }
 
@@ -69,17 +69,13 @@ public sealed class CircuitWordTests
     [Fact]
     public void Report_MoreFailuresThanTheCountHolds_SticksWithoutTouchingItsNeighbours()
     {
-        var off = CircuitFixture.Rules(options =>
-        {
-            options.Enabled = false;
-            options.ConsecutiveFailures = 4_095;
-        });
+        var off = CircuitFixture.Rules(options => options.ConsecutiveFailures = null);
         var word = CircuitWord.Initial;
 
         for (var i = 0; i < 5_000; i++)
         {
             word = CircuitWord
-                .Report(word, new CircuitPermit(1, false), CircuitOutcome.Failure, 1_000_000, off, 0)
+                .Report(word, new CircuitTicket(1, false), CircuitOutcome.Failure, 1_000_000, off, 0)
                 .Word;
         }
 
@@ -112,7 +108,7 @@ public sealed class CircuitWordTests
         var opened = CircuitWord
             .Report(
                 Fail(CircuitWord.Initial, years),
-                new CircuitPermit(1, false),
+                new CircuitTicket(1, false),
                 CircuitOutcome.Failure,
                 years,
                 Rules,
@@ -137,7 +133,7 @@ public sealed class CircuitWordTests
                 var word = CircuitWord
                     .Report(
                         CircuitWord.Initial,
-                        new CircuitPermit(1, false),
+                        new CircuitTicket(1, false),
                         CircuitOutcome.Failure,
                         start,
                         rules,
@@ -192,16 +188,23 @@ public sealed class CircuitWordTests
         Prop.ForAll<ulong, int, byte>(
                 (bits, time, choice) =>
                 {
-                    // The state's three bits hold one of three values; everything else may be anything.
-                    var word = (bits & (ulong.MaxValue >> 3)) | ((ulong)(choice % 3) << 61);
+                    // The state's three bits hold one of six values; everything else may be anything.
+                    var word = (bits & (ulong.MaxValue >> 3)) | ((ulong)(choice % 6) << 61);
                     var now = (long)Math.Abs((long)time);
-                    var permit = new CircuitPermit(CircuitWord.GenerationOf(word), isTrial: choice > 127);
-                    var outcome = (CircuitOutcome)(choice / 3 % 3);
+                    var permit = new CircuitTicket(CircuitWord.GenerationOf(word), isTrial: choice > 127);
+                    var outcome = (CircuitOutcome)(choice / 6 % 3);
+                    var generation = CircuitWord.GenerationOf(word);
                     CircuitStep[] steps =
                     [
                         CircuitWord.Acquire(word, now, Rules, 0.5),
                         CircuitWord.Report(word, permit, outcome, now, Rules, 0.5),
-                        CircuitWord.ReportLate(word, permit.Generation, now, Rules, 0.5),
+                        CircuitWord.ReportLate(word, generation, now, Rules, 0.5),
+                        CircuitWord.Trip(word, generation, CircuitChangeReason.FailureRate, now, Rules, 0.5),
+                        CircuitWord.Trip(word, generation + 1, CircuitChangeReason.FailureRate, now, Rules, 0.5),
+                        .. Enum.GetValues<CircuitState>()
+                            .Select(state =>
+                                CircuitWord.Force(word, state, CircuitChangeReason.Operator, now, Rules, 0.5)
+                            ),
                         CircuitWord.Hint(word, now),
                         CircuitWord.Reset(word),
                     ];
@@ -217,16 +220,206 @@ public sealed class CircuitWordTests
                             || CircuitWord.StateOf(step.Word) == CircuitWord.StateOf(word)
                         )
                         && (!step.Has(CircuitEffect.Stale) || step.Word == word)
+                        && (
+                            !step.Has(CircuitEffect.WouldOpen)
+                            || CircuitWord.StateOf(step.Word) == CircuitState.MetricsOnly
+                        )
                     );
                 }
             )
             .Check(Config.QuickThrowOnFailure.WithMaxTest(2_000));
 
+    [Theory]
+    [InlineData(CircuitState.Closed, true)]
+    [InlineData(CircuitState.Open, false)]
+    [InlineData(CircuitState.HalfOpen, true)]
+    [InlineData(CircuitState.ForcedOpen, false)]
+    [InlineData(CircuitState.Disabled, true)]
+    [InlineData(CircuitState.MetricsOnly, true)]
+    public void Begin_AnyState_IsThatStateInGenerationOne(CircuitState state, bool admits)
+    {
+        var word = CircuitWord.Begin(state, 1_000_000, Rules, 0);
+
+        CircuitWord.StateOf(word).Should().Be(state);
+        CircuitWord.GenerationOf(word).Should().Be(1);
+        CircuitWord.Admits(word, 1_000_000, Rules).Should().Be(admits);
+        CircuitWord.Acquire(word, 1_000_000, Rules, 0).Has(CircuitEffect.Admitted).Should().Be(admits);
+    }
+
+    [Fact]
+    public void Begin_Closed_IsTheInitialWord()
+    {
+        CircuitWord.Begin(CircuitState.Closed, 5_000, Rules, 0.5).Should().Be(CircuitWord.Initial);
+    }
+
+    [Fact]
+    public void Acquire_ForcedOpen_IsRefusedHoweverLongItLasts()
+    {
+        var word = CircuitWord.Begin(CircuitState.ForcedOpen, 0, Rules, 0);
+
+        foreach (var days in new[] { 0, 1, 400, 17 * 365 })
+        {
+            var now = (long)TimeSpan.FromDays(days).TotalMilliseconds;
+            CircuitWord.Acquire(word, now, Rules, 0).Should().Be(new CircuitStep(word, CircuitEffect.None));
+            CircuitWord.AdmitsFrom(word, now, Rules).Should().Be(long.MaxValue);
+        }
+    }
+
+    [Fact]
+    public void Report_Disabled_RecordsNothing()
+    {
+        var word = CircuitWord.Begin(CircuitState.Disabled, 0, Rules, 0);
+
+        foreach (var outcome in Enum.GetValues<CircuitOutcome>())
+        {
+            CircuitWord
+                .Report(word, new CircuitTicket(1, false), outcome, 0, Rules, 0)
+                .Should()
+                .Be(new CircuitStep(word, CircuitEffect.None));
+        }
+    }
+
+    [Fact]
+    public void Report_MetricsOnlyAtTheThreshold_WouldOpenAndCountsFromZeroInTheNextGeneration()
+    {
+        var counted = Fail(CircuitWord.Begin(CircuitState.MetricsOnly, 0, Rules, 0));
+        CircuitWord.ConsecutiveFailuresOf(counted).Should().Be(1);
+
+        var step = CircuitWord.Report(counted, new CircuitTicket(1, false), CircuitOutcome.Failure, 0, Rules, 0);
+
+        step.Effect.Should().Be(CircuitEffect.Transition | CircuitEffect.WouldOpen);
+        step.Reason.Should().Be(CircuitChangeReason.ConsecutiveFailures);
+        CircuitWord.StateOf(step.Word).Should().Be(CircuitState.MetricsOnly);
+        CircuitWord.GenerationOf(step.Word).Should().Be(2);
+        CircuitWord.ConsecutiveFailuresOf(step.Word).Should().Be(0);
+    }
+
+    [Fact]
+    public void Trip_ClosedSameGeneration_OpensForTheRulesReason()
+    {
+        var step = CircuitWord.Trip(CircuitWord.Initial, 1, CircuitChangeReason.SlowCallRate, 0, Rules, 0);
+
+        step.Effect.Should().Be(CircuitEffect.Transition);
+        step.Reason.Should().Be(CircuitChangeReason.SlowCallRate);
+        CircuitWord.StateOf(step.Word).Should().Be(CircuitState.Open);
+    }
+
+    [Theory]
+    [InlineData(CircuitState.Open)]
+    [InlineData(CircuitState.HalfOpen)]
+    [InlineData(CircuitState.ForcedOpen)]
+    [InlineData(CircuitState.Disabled)]
+    public void Trip_StateThatDoesNotCount_ChangesNothing(CircuitState state)
+    {
+        var word = CircuitWord.Begin(state, 0, Rules, 0);
+
+        var step = CircuitWord.Trip(word, 1, CircuitChangeReason.FailureRate, 0, Rules, 0);
+
+        step.Should().Be(new CircuitStep(word, CircuitEffect.Stale));
+    }
+
+    [Fact]
+    public void Trip_GenerationHasPassed_ChangesNothing_I4()
+    {
+        var word = CircuitWord.Reset(CircuitWord.Initial).Word;
+
+        var step = CircuitWord.Trip(word, 1, CircuitChangeReason.FailureRate, 0, Rules, 0);
+
+        step.Should().Be(new CircuitStep(word, CircuitEffect.Stale));
+    }
+
+    [Fact]
+    public void Report_OpeningWithAGivenLength_TakesThatInsteadOfTheRules()
+    {
+        var step = CircuitWord.Report(
+            Fail(CircuitWord.Initial),
+            new CircuitTicket(1, isTrial: false),
+            CircuitOutcome.Failure,
+            0,
+            Rules,
+            0,
+            length: 16_000
+        );
+
+        CircuitWord.BreakEnd(step.Word).Should().Be(16_000);
+    }
+
+    [Theory]
+    [InlineData(2, 3, 1)]
+    [InlineData(3, 5, 2)]
+    [InlineData(1, 63, 62)]
+    [InlineData(32, 63, 31)]
+    public void Report_TrialsFail_OpensOnceTooFewCanSucceed(int successes, int trials, int tolerated)
+    {
+        var rules = CircuitFixture.Rules(options =>
+        {
+            options.SuccessThreshold = successes;
+            options.HalfOpenTrialCount = trials;
+        });
+        var word = CircuitWord.Begin(CircuitState.HalfOpen, 0, rules, 0);
+        for (var failed = 0; failed < tolerated; failed++)
+        {
+            word = Trial(word, CircuitOutcome.Failure, rules).Word;
+            CircuitWord.StateOf(word).Should().Be(CircuitState.HalfOpen);
+        }
+
+        var step = Trial(word, CircuitOutcome.Failure, rules);
+
+        CircuitWord.StateOf(step.Word).Should().Be(CircuitState.Open);
+        step.Reason.Should().Be(CircuitChangeReason.TrialsFailed);
+    }
+
+    [Fact]
+    public void Acquire_HalfOpenByRatio_NeverLetsMoreThroughThanDecide_I1()
+    {
+        var rules = CircuitFixture.Rules(options =>
+        {
+            options.HalfOpenTrials = 63;
+            options.SuccessThreshold = 3;
+            options.HalfOpenTrialCount = 5;
+        });
+        var word = CircuitWord.Begin(CircuitState.HalfOpen, 0, rules, 0);
+        word = Trial(word, CircuitOutcome.Failure, rules).Word;
+        word = Trial(word, CircuitOutcome.Success, rules).Word;
+
+        for (var i = 0; i < 3; i++)
+        {
+            word = CircuitWord.Acquire(word, 0, rules, 0).Word;
+        }
+
+        CircuitWord.InFlightOf(word).Should().Be(3);
+        CircuitWord.Acquire(word, 0, rules, 0).Effect.Should().Be(CircuitEffect.None);
+    }
+
+    [Fact]
+    public void ReportLate_TrialThatSucceeded_CountsAsAFailureInstead()
+    {
+        var rules = CircuitFixture.Rules(options =>
+        {
+            options.SuccessThreshold = 2;
+            options.HalfOpenTrialCount = 4;
+        });
+        var word = Trial(CircuitWord.Begin(CircuitState.HalfOpen, 0, rules, 0), CircuitOutcome.Success, rules).Word;
+
+        var late = CircuitWord.ReportLate(word, 1, 0, rules, 0).Word;
+
+        CircuitWord.TrialSuccessesOf(late).Should().Be(0);
+        CircuitWord.TrialFailuresOf(late).Should().Be(1);
+    }
+
+    private static CircuitStep Trial(ulong word, CircuitOutcome outcome, CircuitRules rules)
+    {
+        var granted = CircuitWord.Acquire(word, 0, rules, 0);
+        granted.Has(CircuitEffect.Trial).Should().BeTrue();
+        var ticket = new CircuitTicket(CircuitWord.GenerationOf(granted.Word), isTrial: true);
+        return CircuitWord.Report(granted.Word, ticket, outcome, 0, rules, 0);
+    }
+
     private static ulong Fail(ulong word, long now = 0) =>
         CircuitWord
             .Report(
                 word,
-                new CircuitPermit(CircuitWord.GenerationOf(word), isTrial: false),
+                new CircuitTicket(CircuitWord.GenerationOf(word), isTrial: false),
                 CircuitOutcome.Failure,
                 now,
                 Rules,

@@ -32,7 +32,19 @@ internal sealed class RecordingOwner : ICircuitOwner
         }
     }
 
-    public void OnCircuitChanged(CircuitState from, CircuitState to)
+    /// <summary>How often a circuit that only measures told that it would have opened.</summary>
+    public int WouldOpens
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _changes.Count(change => change == (CircuitState.MetricsOnly, CircuitState.MetricsOnly));
+            }
+        }
+    }
+
+    public void OnCircuitChanged(CircuitState from, CircuitState to, CircuitChangeReason reason)
     {
         lock (_gate)
         {

@@ -118,6 +118,16 @@ public sealed class ConfigurationErrorTests
                 "is 00:00:10, must be longer than Timeouts:Attempt (00:00:10)."
             },
             {
+                "CircuitBreaker:SlowCallDuration",
+                "00:00:10",
+                "is 00:00:10, must be shorter than Timeouts:Attempt (00:00:10)."
+            },
+            { "CircuitBreaker:HalfOpenTrialCount", "1", "is 1, must not be lower than SuccessThreshold (2)." },
+            { "CircuitBreaker:FailureRate", "0", "is 0, must be from 0.01 to 1." },
+            { "CircuitBreaker:SlowCallRate", "1.5", "is 1.5, must be from 0.01 to 1." },
+            { "CircuitBreaker:MinimumThroughput", "0", "is 0, must be from 1 to 8000." },
+            { "CircuitBreaker:SamplingDuration", "30", "is 30.00:00:00, must be from 00:00:00.5000000 to 01:00:00; a" },
+            {
                 "CircuitBreaker:MaxBreakDuration",
                 "00:00:04",
                 "is 00:00:04, must not be shorter than BreakDuration (00:00:05)."

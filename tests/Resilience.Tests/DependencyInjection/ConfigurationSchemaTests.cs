@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Reflection;
 using Microsoft.Extensions.Configuration;
+using Resilience.CircuitBreaking;
 using Resilience.DependencyInjection;
 using Resilience.Http;
 
@@ -20,6 +21,7 @@ public sealed class ConfigurationSchemaTests
         [typeof(TimeSpan)] = ("00:00:01", "1s"),
         [typeof(Uri)] = ("http://x/", "http://x:99999/"),
         [typeof(ForeignHosts)] = ("refuse", "never"),
+        [typeof(CircuitState)] = ("metricsOnly", "ajar"),
         [typeof(DecompressionMethods)] = ("GZip, Deflate", "zip"),
     };
 
@@ -58,6 +60,29 @@ public sealed class ConfigurationSchemaTests
         BinderReads(path, good).Should().BeTrue();
         ProblemsOf(path, bad).Should().ContainSingle().Which.Should().StartWith($"X:{path} is '{bad}', must be ");
         BinderReads(path, bad).Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("CircuitBreaker:Classify")]
+    [InlineData("CircuitBreaker:BreakDurationGenerator")]
+    public void Check_OptionThatIsAFunction_IsNoSetting(string path)
+    {
+        ProblemsOf(path, "x").Should().ContainSingle().Which.Should().StartWith($"X:{path} is no known setting");
+    }
+
+    [Theory]
+    [InlineData("CircuitBreaker:ConsecutiveFailures", "")]
+    [InlineData("CircuitBreaker:ConsecutiveFailures", null)]
+    [InlineData("circuitbreaker:consecutivefailures", "")]
+    public void Read_NoValueOfTheRuleThatIsOnByDefault_SwitchesItOff(string path, string? value)
+    {
+        var options = new ResilientBackendsOptions();
+        var section = Section(path, value);
+
+        ConfigurationReader.Read(section, options);
+
+        options.ReadingProblems.Should().BeEmpty();
+        options.CircuitBreaker.ConsecutiveFailures.Should().BeNull();
     }
 
     [Fact]
@@ -106,7 +131,7 @@ public sealed class ConfigurationSchemaTests
         }
     }
 
-    private static IConfigurationSection Section(string path, string value) =>
+    private static IConfigurationSection Section(string path, string? value) =>
         new ReloadableConfiguration(($"X:{path}", value)).Root.GetSection("X");
 
     private static IEnumerable<string> Flatten(ConfigurationSchema schema, string path) =>
@@ -132,6 +157,12 @@ internal static class OptionPaths
     {
         foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
+            if (property.PropertyType.IsAssignableTo(typeof(Delegate)))
+            {
+                // A function is no setting: only code can give it.
+                continue;
+            }
+
             var name = path.Length == 0 ? property.Name : $"{path}:{property.Name}";
             foreach (var each in OfValue(property.PropertyType, name))
             {

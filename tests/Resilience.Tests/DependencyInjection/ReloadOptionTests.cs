@@ -119,6 +119,34 @@ public sealed class ReloadOptionTests
         ["CircuitBreaker:Jitter"] = new("1", scene => Circuit(scene).BreakMilliseconds(0, 0.5), 4_750L, 2_500L),
         ["CircuitBreaker:HalfOpenTrials"] = new("4", scene => Circuit(scene).Trials, 1u, 4u),
         ["CircuitBreaker:SuccessThreshold"] = new("5", scene => Circuit(scene).SuccessThreshold, 2u, 5u),
+        ["CircuitBreaker:FailureRate"] = new("0.25", scene => Circuit(scene).FailureRate, 0.0, 0.25),
+        ["CircuitBreaker:SlowCallDuration"] = new(
+            "00:00:03",
+            scene => Circuit(scene).SlowCallTicks,
+            long.MaxValue,
+            Seconds(3).Ticks
+        ),
+        ["CircuitBreaker:SlowCallRate"] = new("0.75", scene => Circuit(scene).SlowCallRate, 0.5, 0.75),
+        ["CircuitBreaker:SamplingDuration"] = new(
+            "00:00:20",
+            scene => Circuit(scene).SamplingMilliseconds,
+            30_000L,
+            20_000L
+        ),
+        ["CircuitBreaker:MinimumThroughput"] = new("7", scene => Circuit(scene).MinimumThroughput, 20, 7),
+        ["CircuitBreaker:CountSuccesses"] = new(
+            "true",
+            scene => Only(scene).Circuit.TakeSnapshot().Successes,
+            null,
+            0L
+        ),
+        ["CircuitBreaker:HalfOpenTrialCount"] = new("6", scene => Circuit(scene).TrialCount, 2u, 6u),
+        ["CircuitBreaker:InitialState"] = new(
+            "MetricsOnly",
+            scene => Only(scene).Circuit.State,
+            CircuitState.Closed,
+            CircuitState.MetricsOnly
+        ),
         ["CircuitBreaker:HalfOpenExpiry"] = new(
             "00:00:40",
             scene => Circuit(scene).HalfOpenExpiryMilliseconds,

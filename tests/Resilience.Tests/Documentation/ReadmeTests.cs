@@ -1,21 +1,35 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
+using Resilience.CircuitBreaking;
 
 namespace Resilience.Tests.Documentation;
 
 public sealed partial class ReadmeTests
 {
-    [Fact]
-    public void Readme_EveryCodeBlock_IsCompiledCode()
+    [Theory]
+    [InlineData("README.md", "ReadmeCode.cs")]
+    [InlineData("docs/circuit-breaker.md", "CircuitDocumentCode.cs")]
+    public void Document_EveryCodeBlock_IsCompiledCode(string document, string source)
     {
         var root = Root();
-        var compiled = Regions().Matches(File.ReadAllText(Path.Combine(root, SourcePath))).Select(Code).ToArray();
-        var written = Blocks().Matches(File.ReadAllText(Path.Combine(root, "README.md"))).Select(Code).ToArray();
+        var path = Path.Combine(root, "tests", "Resilience.Tests", "Documentation", source);
+        var compiled = Regions().Matches(File.ReadAllText(path)).Select(Code).ToArray();
+        var written = Blocks().Matches(File.ReadAllText(Path.Combine(root, document))).Select(Code).ToArray();
 
         written.Should().NotBeEmpty();
-        written.Should().BeSubsetOf(compiled, "code in README.md stands in {0}, in a region of its own", SourcePath);
-        compiled.Should().BeSubsetOf(written, "every region of {0} is shown in README.md", SourcePath);
+        written.Should().BeSubsetOf(compiled, "code in {0} stands in {1}, in a region of its own", document, source);
+        compiled.Should().BeSubsetOf(written, "every region of {0} is shown in {1}", source, document);
+    }
+
+    [Fact]
+    public void CircuitDocument_Options_AreAllInTheTable()
+    {
+        var text = File.ReadAllText(Path.Combine(Root(), "docs", "circuit-breaker.md"));
+
+        var rows = OptionRows().Matches(text).Select(match => match.Groups[1].Value);
+
+        rows.Should().BeEquivalentTo(typeof(CircuitBreakerOptions).GetProperties().Select(option => option.Name));
     }
 
     [Fact]
@@ -38,8 +52,6 @@ public sealed partial class ReadmeTests
         request.Options.Should().NotBeEmpty();
     }
 
-    private const string SourcePath = "tests/Resilience.Tests/Documentation/ReadmeCode.cs";
-
     /// <summary>Without indentation, which differs between a region and a block.</summary>
     private static string Code(Match match)
     {
@@ -61,6 +73,9 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"#region [^\n]*\n(?<code>.*?)\n[ ]*#endregion", RegexOptions.Singleline)]
     private static partial Regex Regions();
+
+    [GeneratedRegex(@"^\| `([A-Z]\w+)` \|", RegexOptions.Multiline)]
+    private static partial Regex OptionRows();
 
     [GeneratedRegex(@"```csharp\r?\n(?<code>.*?)\n```", RegexOptions.Singleline)]
     private static partial Regex Blocks();
