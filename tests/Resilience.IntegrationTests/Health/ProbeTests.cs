@@ -33,7 +33,11 @@ public sealed class ProbeTests : ResilienceTest
         var result = await CheckAsync(server.Address, options => options.Type = HealthCheckType.Tcp);
 
         result.IsSuccess.Should().BeFalse();
-        result.Error.Should().BeOfType<SocketException>().Which.SocketErrorCode.Should().Be(SocketError.ConnectionRefused);
+        result
+            .Error.Should()
+            .BeOfType<SocketException>()
+            .Which.SocketErrorCode.Should()
+            .Be(SocketError.ConnectionRefused);
         result.Detail.Should().StartWith($"TCP connection to port {server.Port} failed: ");
     }
 
@@ -72,10 +76,7 @@ public sealed class ProbeTests : ResilienceTest
     {
         await using var server = RawServer.Start(WireFault.AcceptAndNeverAnswer);
 
-        var result = await CheckAsync(
-            server.Address,
-            options => options.Timeout = TimeSpan.FromMilliseconds(100)
-        );
+        var result = await CheckAsync(server.Address, options => options.Timeout = TimeSpan.FromMilliseconds(100));
 
         result.IsSuccess.Should().BeFalse();
         result.Detail.Should().Be("no answer within 0.1 s");

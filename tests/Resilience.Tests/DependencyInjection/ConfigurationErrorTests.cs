@@ -52,7 +52,11 @@ public sealed class ConfigurationErrorTests
             // Keys that nobody knows.
             { "Retries:MaxAttempts", "5", "" },
             { "Retry:MaxAttemps", "5", "is no known setting; known here: Enabled, MaxAttempts, InitialDelay," },
-            { "Backends:0:Url", "http://b", "is no known setting; known here: Address, Name, Host, HealthAddress, Weight, Metadata." },
+            {
+                "Backends:0:Url",
+                "http://b",
+                "is no known setting; known here: Address, Name, Host, HealthAddress, Weight, Metadata."
+            },
             // Durations: a bare number means days.
             {
                 "Timeouts:Total",

@@ -10,6 +10,7 @@ public sealed partial class ReadmeTests
     [Theory]
     [InlineData("README.md", "ReadmeCode.cs")]
     [InlineData("docs/circuit-breaker.md", "CircuitDocumentCode.cs")]
+    [InlineData("docs/active-health.md", "ActiveDocumentCode.cs")]
     public void Document_EveryCodeBlock_IsCompiledCode(string document, string source)
     {
         var root = Root();

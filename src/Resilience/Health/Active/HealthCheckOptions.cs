@@ -134,7 +134,10 @@ public sealed class HealthCheckOptions
 
     /* RFC 9110, section 5.6.2. */
     private static bool IsToken(string? text) =>
-        !string.IsNullOrEmpty(text) && text.All(each => char.IsAsciiLetterOrDigit(each) || "!#$%&'*+-.^_`|~".Contains(each, StringComparison.Ordinal));
+        !string.IsNullOrEmpty(text)
+        && text.All(each =>
+            char.IsAsciiLetterOrDigit(each) || "!#$%&'*+-.^_`|~".Contains(each, StringComparison.Ordinal)
+        );
 
     private static string? HeaderProblem(string name, string? value) =>
         !IsToken(name) ? "is no header name"

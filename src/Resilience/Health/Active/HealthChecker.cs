@@ -103,10 +103,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// <summary>Probes several backends at once, as <see cref="CheckAsync(Backend, CancellationToken)"/> does each.</summary>
     /// <returns>The results in the order of <paramref name="backends"/>.</returns>
     /// <inheritdoc cref="CheckAsync(Backend, CancellationToken)"/>
-    public Task<ProbeResult[]> CheckAsync(
-        IEnumerable<Backend> backends,
-        CancellationToken cancellationToken = default
-    )
+    public Task<ProbeResult[]> CheckAsync(IEnumerable<Backend> backends, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(backends);
         return Task.WhenAll(backends.Select(backend => CheckAsync(backend, cancellationToken)));
@@ -295,7 +292,10 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (backend.Pool != _pool || backend.IsRemoved)
             {
-                throw new ArgumentException($"'{backend.Name}' is no backend of the pool '{_pool.Name}'.", nameof(backend));
+                throw new ArgumentException(
+                    $"'{backend.Name}' is no backend of the pool '{_pool.Name}'.",
+                    nameof(backend)
+                );
             }
 
             if (_stops > 0)

@@ -185,11 +185,7 @@ public sealed class HealthCheckerDemandTests
     [Fact]
     public async Task CheckAsync_WaitingForAWorkerWhenItsBackendLeaves_IsCancelled()
     {
-        await using var world = new CheckedPool(
-            CheckedPool.Exact(options => options.MaxConcurrency = 1),
-            "a",
-            "b"
-        );
+        await using var world = new CheckedPool(CheckedPool.Exact(options => options.MaxConcurrency = 1), "a", "b");
         world.Probe.Script = async (backend, token) =>
         {
             await world.Probe.Release.Task.WaitAsync(token);
@@ -249,7 +245,8 @@ public sealed class HealthCheckerDemandTests
         await started.WaitAsync(Limit);
 
         world.Pool.Backends.Should().OnlyContain(backend => backend.ActiveVerdict == ActiveVerdict.Healthy);
-        (await world.Checker.StartAsync().WaitAsync(Limit).ContinueWith(each => each.Status)).Should()
+        (await world.Checker.StartAsync().WaitAsync(Limit).ContinueWith(each => each.Status))
+            .Should()
             .Be(TaskStatus.RanToCompletion);
     }
 

@@ -128,7 +128,10 @@ public sealed class HttpHealthProbeRequestTests
     [Fact]
     public async Task ExpectedBody_InTwoPieces_IsFound()
     {
-        var handler = new StubHandler(_ => new HttpResponseMessage { Content = new StreamContent(new Drip("is well")) });
+        var handler = new StubHandler(_ => new HttpResponseMessage
+        {
+            Content = new StreamContent(new Drip("is well")),
+        });
 
         var result = await ProbeAsync(handler, new HealthCheckOptions { ExpectedBody = "is well" });
 

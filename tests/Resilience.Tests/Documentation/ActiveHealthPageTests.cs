@@ -1,0 +1,52 @@
+using System.Globalization;
+using Resilience.Health.Active;
+using Resilience.Tests.Architecture;
+using Resilience.Tests.Health.Active;
+
+namespace Resilience.Tests.Documentation;
+
+/// <summary>The page on active health, held against the options and run.</summary>
+public sealed class ActiveHealthPageTests
+{
+    [Fact]
+    public void DefaultsTable_HasEveryOption_WithItsDefaultWhereThatIsOneValue()
+    {
+        var rows = File.ReadAllLines(Path.Combine(SourceTree.Root, "docs", "active-health.md"))
+            .SkipWhile(line => !line.StartsWith("| key |", StringComparison.Ordinal))
+            .Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .ToDictionary(cells => cells[1].Trim('`'), cells => cells[2].Trim('`'));
+        var options = new HealthCheckOptions();
+        var properties = typeof(HealthCheckOptions).GetProperties();
+
+        rows.Keys.Should().BeEquivalentTo(properties.Select(property => property.Name));
+        foreach (var property in properties.Where(each => Text(each.GetValue(options)) is not null))
+        {
+            rows[property.Name].Should().Be(Text(property.GetValue(options)), property.Name);
+        }
+    }
+
+    [Fact]
+    public async Task OnDemand_AsThePageShowsIt_ProbesOneAndAll()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a", "b");
+        world.Probe.Down.Add("b");
+
+        var (one, all) = await ActiveDocumentCode.OnDemandAsync(world.Pool, world.Checker);
+
+        one.IsSuccess.Should().BeTrue();
+        all.Select(result => result.IsSuccess).Should().Equal(true, false);
+    }
+
+    /// <returns><see langword="null"/> where the page says it in words.</returns>
+    private static string? Text(object? value) =>
+        value switch
+        {
+            bool flag => flag ? "true" : "false",
+            string text => text,
+            Enum name => name.ToString(),
+            IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+            _ => null,
+        };
+}
