@@ -9,23 +9,24 @@ namespace Resilience.Backends;
 /// </summary>
 internal sealed class BackendLease
 {
-    /* The two steps of a lease's life in the lowest bits, each taken once, and above them when it started. */
+    /* The steps of a lease's life in the lowest bits, each taken once, and above them when it started. */
     private const long Reported = 1;
     private const long Returned = 2;
-    private const int StartShift = 2;
+    private const long Answered = 4;
+    private const long WaitCounted = 8;
+    private const int StartShift = 4;
+    private const long StateMask = (1 << StartShift) - 1;
 
     private readonly CircuitTicket _ticket;
-    private readonly bool _isWaitCounted;
     private long _startAndState;
     private uint _microseconds;
-    private bool _isAnswered;
 
     public BackendLease(Backend backend, CircuitTicket ticket, BackendLease? previous)
     {
         Backend = backend;
         _ticket = ticket;
         Previous = previous;
-        _isWaitCounted = backend.Pool.Observer?.OnStarted(backend) ?? false;
+        _startAndState = backend.Pool.Observer?.OnStarted(backend) == true ? WaitCounted : 0;
     }
 
     public Backend Backend { get; }
@@ -40,7 +41,7 @@ internal sealed class BackendLease
     public long StartedAt
     {
         get => Volatile.Read(ref _startAndState) >> StartShift;
-        set => _startAndState = (value << StartShift) | (_startAndState & (Reported | Returned));
+        set => _startAndState = (value << StartShift) | (_startAndState & StateMask);
     }
 
     /// <summary>
@@ -64,11 +65,23 @@ internal sealed class BackendLease
     /// </summary>
     public void Answer(in AttemptOutcome outcome)
     {
-        if (!_isAnswered)
+        var seen = Volatile.Read(ref _startAndState);
+        if ((seen & Answered) != 0)
         {
-            _isAnswered = true;
-            Backend.OnAnswered(outcome, Duration, _isWaitCounted);
+            return;
         }
+
+        if ((seen & (Reported | Returned)) == 0)
+        {
+            // Nobody else knows of the lease yet.
+            _startAndState = seen | Answered;
+        }
+        else
+        {
+            Interlocked.Or(ref _startAndState, Answered);
+        }
+
+        Backend.OnAnswered(outcome, Duration, isWaitCounted: (seen & WaitCounted) != 0);
     }
 
     /// <summary>

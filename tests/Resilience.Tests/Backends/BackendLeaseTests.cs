@@ -148,14 +148,14 @@ public sealed class BackendLeaseTests
     {
         using var pool = Pools.Create(_time, "a");
         var lease = pool.Find("a")!.Lease();
-        lease.StartedAt = long.MaxValue >> 2;
+        lease.StartedAt = long.MaxValue >> 4;
 
         lease.Report(Success);
         var reported = lease.StartedAt;
         lease.Return();
 
-        reported.Should().Be(long.MaxValue >> 2);
-        lease.StartedAt.Should().Be(long.MaxValue >> 2);
+        reported.Should().Be(long.MaxValue >> 4);
+        lease.StartedAt.Should().Be(long.MaxValue >> 4);
     }
 
     [Theory]
