@@ -36,6 +36,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     private Backend[] _backends = [];
     private IMembershipObserver[] _membershipObservers = [];
     private CircuitRules _circuitRules;
+    private double _failOpenThreshold;
     private PoolSnapshot _snapshot = new(0, [], [], null, isFailOpen: false, default, long.MaxValue);
     private BackendPicker? _picker;
     private IOutcomeObserver? _observer;
@@ -75,6 +76,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         Budget = new RetryBudget(options.RetryBudget, Clock);
         _selector = selector;
         _circuitRules = new CircuitRules(options.CircuitBreaker);
+        _failOpenThreshold = options.FailOpenThreshold;
         _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
         _events.Subscribe(OnEvent, OnSubscriberFailed);
@@ -299,6 +301,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         lock (_gate)
         {
             var rules = new CircuitRules(options.CircuitBreaker);
+            _failOpenThreshold = options.FailOpenThreshold;
             Budget.Configure(options.RetryBudget);
             _circuitRules = rules;
             foreach (var backend in _backends)
@@ -481,7 +484,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     {
         _rebuiltAt = now;
         Volatile.Write(ref _isStale, false);
-        var survey = new PoolSurvey(_backends.Length);
+        var survey = new PoolSurvey(_backends.Length, _failOpenThreshold);
         foreach (var backend in _backends)
         {
             if (backend.PassiveVerdict == PassiveVerdict.Ejected && now >= backend.EjectedUntil)

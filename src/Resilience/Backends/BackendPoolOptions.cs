@@ -14,10 +14,18 @@ public sealed class BackendPoolOptions
     /// <summary>The allowance of extra attempts that all requests of the pool share.</summary>
     public RetryBudgetOptions RetryBudget { get; set; } = new();
 
+    /// <summary>
+    /// The share of healthy backends, of those that are enabled, below which health is ignored and all take traffic: when
+    /// most seem unhealthy, the few others would not bear it all, and the fault may be this side's. Range: 0 to 1.
+    /// </summary>
+    /// <value>The default is 0: only when health would leave none.</value>
+    public double FailOpenThreshold { get; set; }
+
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
             .. Ranges.Below(nameof(CircuitBreaker), CircuitBreaker?.Problems()),
             .. Ranges.Below(nameof(RetryBudget), RetryBudget?.Problems()),
+            (nameof(FailOpenThreshold), Ranges.Problem(FailOpenThreshold, 0, 1)),
         ];
 
     internal static CircuitBreakerOptions DefaultCircuit() =>

@@ -3,7 +3,7 @@ using Resilience.CircuitBreaking;
 namespace Resilience.Backends;
 
 /// <summary>One pass over a pool's backends: who may take traffic, who may not and why, and when that changes by itself.</summary>
-internal struct PoolSurvey(int backends)
+internal struct PoolSurvey(int backends, double failOpenThreshold)
 {
     private readonly Backend[] _admissible = new Backend[backends];
     private int _admissibleCount;
@@ -31,7 +31,12 @@ internal struct PoolSurvey(int backends)
             IsFailOpen ? 0 : _unhealthy
         );
 
-    private readonly bool IsFailOpen => _healthyCount == 0 && _admissibleCount > 0;
+    /// <summary>Of the backends that the operator lets take traffic, so many must be left, or health is not believed.</summary>
+    private readonly bool IsFailOpen =>
+        _admissibleCount > _healthyCount
+        && (
+            _healthyCount == 0 || _healthyCount < failOpenThreshold * (_admissibleCount + _circuitOpen + _awaitingTrial)
+        );
 
     public void Add(Backend backend, long now)
     {
@@ -74,8 +79,8 @@ internal struct PoolSurvey(int backends)
     }
 
     /// <summary>
-    /// Who takes traffic: those that nothing objects to; if health alone would leave none, those that only health
-    /// objects to (law 5).
+    /// Who takes traffic: those that nothing objects to; if health alone would leave none, or too few, those that only
+    /// health objects to as well (law 5).
     /// </summary>
     public readonly (Backend[] Backends, bool IsFailOpen) Available() =>
         (_admissible[..(IsFailOpen ? _admissibleCount : _healthyCount)], IsFailOpen);

@@ -67,6 +67,8 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.Transport), Transport()),
             (nameof(ResilientBackendsOptions.LogicalAddress), Address),
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
+            (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
+            (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
             (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag)
         );
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 using Resilience.Backends;
+using Resilience.Health;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Http;
@@ -20,6 +21,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
     private readonly PoolRegistration _registration;
     private readonly IOptionsFactory<ResilientBackendsOptions> _factory;
     private readonly PassiveHealthChecker _passive;
+    private readonly HealthSummary _summary;
     private readonly List<IDisposable> _listeners = [];
     private ResilientBackendsOptions _options;
     private Task _checkerChanges = Task.CompletedTask;
@@ -54,6 +56,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         );
         _passive = new PassiveHealthChecker(Pool, _options.PassiveHealth);
         Checker = new HealthChecker(Pool, _options.HealthCheck, probe, LoggerFactory);
+        _summary = new HealthSummary(Pool, _options.SummaryInterval ?? Timeout.InfiniteTimeSpan, LoggerFactory);
         foreach (var section in registration.Sections)
         {
             _listeners.Add(ChangeToken.OnChange(section.GetReloadToken, Reload));
@@ -135,6 +138,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         await changes.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         try
         {
+            _summary.Dispose();
             await Checker.DisposeAsync().ConfigureAwait(false);
         }
         finally
@@ -193,6 +197,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         Pool.Apply(definitions);
         Pool.Configure(options.ForPool());
         _passive.Configure(options.PassiveHealth);
+        _summary.Configure(options.SummaryInterval ?? Timeout.InfiniteTimeSpan);
         Policy.Current = policy;
         var isSwitchedOn = options.HealthCheck.Enabled && !_options.HealthCheck.Enabled;
         Volatile.Write(ref _options, options);

@@ -47,6 +47,15 @@ public sealed class ResilientBackendsOptions
     /// <value>The default is <see cref="ForeignHosts.Refuse"/>.</value>
     public ForeignHosts ForeignHosts { get; set; }
 
+    /// <inheritdoc cref="BackendPoolOptions.FailOpenThreshold"/>
+    public double FailOpenThreshold { get; set; }
+
+    /// <summary>
+    /// How often a line says how many backends are healthy. Range: 1 second to 12 hours.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: never; what changes is logged anyway.</value>
+    public TimeSpan? SummaryInterval { get; set; }
+
     /// <summary>Whether an attempt holds its backend until the end of the response's body.</summary>
     /// <value>The default is <see langword="true"/>.</value>
     public bool TrackResponseBodies { get; set; } = true;
@@ -72,7 +81,13 @@ public sealed class ResilientBackendsOptions
         return this;
     }
 
-    internal BackendPoolOptions ForPool() => new() { CircuitBreaker = CircuitBreaker, RetryBudget = Retry.Budget };
+    internal BackendPoolOptions ForPool() =>
+        new()
+        {
+            CircuitBreaker = CircuitBreaker,
+            RetryBudget = Retry.Budget,
+            FailOpenThreshold = FailOpenThreshold,
+        };
 
     internal ResilientHandlerOptions ForHandler(Func<HttpResponseMessage?, Exception?, AttemptOutcome> classifier) =>
         new()

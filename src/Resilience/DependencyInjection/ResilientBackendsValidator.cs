@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
+using Resilience.Health;
 using Resilience.Http;
 using Resilience.Primitives;
 
@@ -62,6 +63,8 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             .. Ranges.Below(nameof(options.Transport), options.Transport?.Problems()),
             (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
+            (nameof(options.FailOpenThreshold), Ranges.Problem(options.FailOpenThreshold, 0, 1)),
+            (nameof(options.SummaryInterval), HealthSummary.Problem(options.SummaryInterval)),
         ];
 
     private static List<(string Option, string? Problem)> BackendsRules(IList<BackendOptions> backends)

@@ -125,6 +125,17 @@ internal static partial class LogMessages
     )]
     public static partial void ProbeListenerThrew(ILogger logger, Exception exception, string pool);
 
+    [LoggerMessage(209, LogLevel.Information, "Pool {Pool}: {Healthy} of {Backends} backends are healthy")]
+    public static partial void HealthSummary(ILogger logger, string pool, int healthy, int backends);
+
+    [LoggerMessage(
+        210,
+        LogLevel.Warning,
+        "Pool {Pool}: every probe fails ({Detail}), but requests succeed. Most likely the probe is wrong, not the "
+            + "backends: look at HealthCheck:Path and HealthCheck:ExpectedStatuses. Traffic flows meanwhile"
+    )]
+    public static partial void ProbesContradictTraffic(ILogger logger, string pool, string detail);
+
     [LoggerMessage(
         208,
         LogLevel.Warning,

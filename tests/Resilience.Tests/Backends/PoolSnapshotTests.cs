@@ -51,6 +51,35 @@ public sealed class PoolSnapshotTests
             .Equal(true, false);
     }
 
+    /// <summary>Law 5 with a threshold: too few healthy ones would not bear it all.</summary>
+    [Theory]
+    [InlineData(0, 3, false)]
+    [InlineData(0.25, 3, false)]
+    [InlineData(0.5, 2, false)]
+    [InlineData(0.51, 2, true)]
+    [InlineData(1, 3, true)]
+    [InlineData(1, 4, false)]
+    public void Available_HealthyShareBelowTheThreshold_FailsOpen(double threshold, int healthy, bool isFailOpen)
+    {
+        using var pool = Pools.Create(
+            _time,
+            new BackendPoolOptions { FailOpenThreshold = threshold },
+            "a",
+            "b",
+            "c",
+            "d"
+        );
+
+        foreach (var backend in pool.Backends.Skip(healthy))
+        {
+            backend.SetAlive(false);
+        }
+
+        _time.Advance(Pools.Rest);
+        pool.Snapshot.IsFailOpen.Should().Be(isFailOpen);
+        pool.Snapshot.Available.Should().HaveCount(isFailOpen ? 4 : healthy);
+    }
+
     /// <summary>Law 5: an open circuit, draining and disabled always refuse, also in a pool that fails open.</summary>
     [Fact]
     public void Available_FailOpen_StillRefusesOpenDrainingDisabledAndWeightless()

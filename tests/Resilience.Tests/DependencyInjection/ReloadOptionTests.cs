@@ -223,6 +223,8 @@ public sealed class ReloadOptionTests
             ForeignHosts.Refuse,
             ForeignHosts.PassThrough
         ),
+        ["FailOpenThreshold"] = new("0.6", AvailableOfTwoWithOneUnhealthy, 1, 2),
+        ["SummaryInterval"] = new("00:00:05", SummariesInTenSeconds, 0, 2),
         ["TrackResponseBodies"] = new("false", scene => Policy(scene).TracksBodies, true, false),
     };
 
@@ -343,6 +345,20 @@ public sealed class ReloadOptionTests
         // Changes that follow each other closely share one snapshot.
         scene.Time.Advance(Millis(100));
         return scene.Pool("catalog").Snapshot.Available.Count;
+    }
+
+    private static object AvailableOfTwoWithOneUnhealthy(Scene scene)
+    {
+        var pool = scene.Pool("catalog");
+        pool.Add(new BackendDefinition("http://spare")).SetAlive(false);
+        scene.Time.Advance(Millis(100));
+        return pool.Snapshot.Available.Count;
+    }
+
+    private static object SummariesInTenSeconds(Scene scene)
+    {
+        scene.Time.Advance(Seconds(10));
+        return scene.Logs.Entries.Count(entry => entry.EventId.Id == 209);
     }
 
     private static RequestPolicy Policy(Scene scene) => scene.Host("catalog").Policy.Current;

@@ -502,6 +502,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private void PutDown(ProbeSchedule run, ScheduledProbe probe, ProbeResult? result)
     {
         var isPathMissing = false;
+        var isContradicted = false;
         lock (_gate)
         {
             run.PutDown(probe, result);
@@ -510,6 +511,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             if (result is not null && run == _running)
             {
                 isPathMissing = run.CompletesAMissingRound(probe, result);
+                isContradicted = run.ContradictsTraffic(probe, result);
                 run.PlanNext(probe, _rules);
                 Dispatch(run);
             }
@@ -518,6 +520,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         if (isPathMissing)
         {
             _telemetry.PathMissing(_rules.Path);
+        }
+
+        if (isContradicted)
+        {
+            _telemetry.Contradicted(result!.Detail);
         }
     }
 

@@ -28,6 +28,7 @@ internal sealed class ProbeSchedule : IDisposable
     private int _workers;
     private int _firstRoundMissing;
     private bool _isBehind;
+    private bool _isContradicted;
 
     /// <param name="random">The source of spreading and jitter.</param>
     /// <param name="timer">Fires when probes are due; set here.</param>
@@ -233,6 +234,34 @@ internal sealed class ProbeSchedule : IDisposable
         _firstRoundMissing += result.StatusCode == 404 ? 1 : 0;
         EndFirstRoundIfEmpty();
         return _firstRound.Count == 0 && _firstRoundMissing == _members.Count;
+    }
+
+    /// <summary>
+    /// Counts a result into the evidence that the probe is wrong and not the backends: all are unhealthy by their probes,
+    /// and since then one has answered requests well.
+    /// </summary>
+    /// <returns>Whether that has just become so; once until a probe succeeds.</returns>
+    public bool ContradictsTraffic(ScheduledProbe probe, ProbeResult result)
+    {
+        if (result.IsSuccess || probe.HasLeft)
+        {
+            probe.AnsweredBefore = null;
+            _isContradicted &= !result.IsSuccess;
+            return false;
+        }
+
+        if (probe.Backend.ActiveVerdict != ActiveVerdict.Unhealthy)
+        {
+            return false;
+        }
+
+        probe.AnsweredBefore ??= probe.Backend.Answered;
+        if (_isContradicted || !_members.Values.All(each => each.AnsweredBefore is not null))
+        {
+            return false;
+        }
+
+        return _isContradicted = _members.Values.Any(each => each.Backend.Answered > each.AnsweredBefore);
     }
 
     /// <summary>Completes when no probe is under way or waits for a worker.</summary>

@@ -25,6 +25,13 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     public void PathMissing(string path) =>
         Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry._logger, telemetry.Pool, path));
 
+    /// <summary>Every probe fails while requests succeed.</summary>
+    public void Contradicted(string detail) =>
+        Tell(
+            detail,
+            static (telemetry, detail) => LogMessages.ProbesContradictTraffic(telemetry._logger, telemetry.Pool, detail)
+        );
+
     /// <summary>Backends are probed less often than they should be.</summary>
     public void FallsBehind(TimeSpan late, TimeSpan interval, int backends, int workers) =>
         Tell(

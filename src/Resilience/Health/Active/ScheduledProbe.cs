@@ -30,6 +30,11 @@ internal sealed class ScheduledProbe(Backend backend)
     /// <summary>What the last probe threw; written by the one worker that has it.</summary>
     public Exception? Thrown { get; set; }
 
+    /// <summary>
+    /// How many requests the backend had answered well when its probes had made it unhealthy; null while they have not.
+    /// </summary>
+    public long? AnsweredBefore { get; set; }
+
     /// <summary>Whether the backend has left the pool.</summary>
     public bool HasLeft { get; set; }
 

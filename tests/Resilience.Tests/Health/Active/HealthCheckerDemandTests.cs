@@ -313,6 +313,61 @@ public sealed class HealthCheckerDemandTests
         world["b"].Probes.Total.Should().Be(4);
     }
 
+    /// <summary>"Every probe fails while traffic succeeds" is a named warning, once until a probe succeeds.</summary>
+    [Fact]
+    public async Task Probes_AllFailWhileTrafficSucceeds_IsSaidOnce()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options =>
+            {
+                options.Interval = TimeSpan.FromSeconds(1);
+                options.FailureBackoff = false;
+                options.UnhealthyThreshold = 1;
+            }),
+            "a",
+            "b"
+        );
+        world.Probe.Down.UnionWith(["a", "b"]);
+        await world.StartAsync();
+        await world.PassAsync(3);
+        Said().Should().Be(0, "no request has succeeded");
+
+        Answer(world["a"]);
+        await world.PassAsync(5);
+        Said().Should().Be(1);
+
+        world.Probe.Down.Clear();
+        await world.PassAsync(3);
+        world.Probe.Down.UnionWith(["a", "b"]);
+        await world.PassAsync(2);
+        Answer(world["b"]);
+        await world.PassAsync(2);
+        Said().Should().Be(2);
+
+        int Said() => world.Logs.Entries.Count(entry => entry.EventId.Id == 210);
+
+        static void Answer(Backend backend)
+        {
+            var lease = backend.TryAcquire(new PickContext(null, Random.Shared))!;
+            lease.Report(new AttemptOutcome(OutcomeKind.Success, StatusCode: 200));
+            lease.Return();
+        }
+    }
+
+    [Fact]
+    public async Task Probes_OneOfTwoFailsWhileTrafficSucceeds_IsNotSaid()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.Add("a");
+        await world.StartAsync();
+        await world.PassAsync(5);
+        var lease = world["a"].TryAcquire(new PickContext(null, Random.Shared))!;
+        lease.Return();
+        await world.PassAsync(5);
+
+        world.Logs.Entries.Should().NotContain(entry => entry.EventId.Id == 210);
+    }
+
     /// <summary>R169: said once, however long it lasts, and again when it happens again.</summary>
     [Fact]
     public async Task Probing_FallsBehind_SaysSoOnce()
