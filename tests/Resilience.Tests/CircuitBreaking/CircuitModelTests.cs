@@ -11,6 +11,12 @@ namespace Resilience.Tests.CircuitBreaking;
 /// </summary>
 public sealed class CircuitModelTests
 {
+    /// <summary>
+    /// Where the sequences begin that must go everywhere: whether they do must not change from run to run. Those that
+    /// look for a difference begin somewhere else each time.
+    /// </summary>
+    private static readonly (ulong Seed, ulong Gamma) Everywhere = (20261121, 4711);
+
     private static readonly Dictionary<string, CircuitOracle.Terms> AllTerms = new()
     {
         ["one failure, one trial"] = new(Trials: 1, Successes: 1) { Failures = 1 },
@@ -68,7 +74,12 @@ public sealed class CircuitModelTests
                 run.Take(steps);
                 changes.UnionWith(run.Oracle.Changes);
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(1_500).WithEndSize(250));
+            .Check(
+                Config
+                    .QuickThrowOnFailure.WithMaxTest(1_500)
+                    .WithEndSize(250)
+                    .WithReplay(Everywhere.Seed, Everywhere.Gamma)
+            );
 
         CircuitState[] forced = [CircuitState.ForcedOpen, CircuitState.Disabled, CircuitState.MetricsOnly];
         changes
@@ -101,7 +112,12 @@ public sealed class CircuitModelTests
                 stale += run.Oracle.Stale;
                 wouldOpens += run.Oracle.WouldOpens;
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(600).WithEndSize(250));
+            .Check(
+                Config
+                    .QuickThrowOnFailure.WithMaxTest(600)
+                    .WithEndSize(250)
+                    .WithReplay(Everywhere.Seed, Everywhere.Gamma)
+            );
 
         reasons
             .Should()
