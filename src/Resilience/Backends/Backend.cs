@@ -222,6 +222,17 @@ public sealed class Backend : ICircuitOwner
     /// </summary>
     internal void WakeDrains() => Volatile.Read(ref _idle)?.TrySetResult();
 
+    /// <summary>An attempt has got its response headers, has failed, or is not waited for any longer.</summary>
+    internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration, bool isWaitCounted)
+    {
+        if (isWaitCounted)
+        {
+            Passive.EndWait();
+        }
+
+        _pool.Observer?.OnAnswered(this, outcome, duration);
+    }
+
     /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
     internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)
     {
@@ -317,7 +328,7 @@ public sealed class Backend : ICircuitOwner
     internal void Readmit()
     {
         // Failures of what was in flight when it was ejected are old evidence: they must not eject it again at once.
-        Passive.EndRun();
+        Passive.Forget();
         PassiveVerdict = PassiveVerdict.Healthy;
         PassiveDetail = "ejection ended";
     }

@@ -15,14 +15,17 @@ internal sealed class BackendLease
     private const int StartShift = 2;
 
     private readonly CircuitTicket _ticket;
+    private readonly bool _isWaitCounted;
     private long _startAndState;
     private uint _microseconds;
+    private bool _isAnswered;
 
     public BackendLease(Backend backend, CircuitTicket ticket, BackendLease? previous)
     {
         Backend = backend;
         _ticket = ticket;
         Previous = previous;
+        _isWaitCounted = backend.Pool.Observer?.OnStarted(backend) ?? false;
     }
 
     public Backend Backend { get; }
@@ -54,6 +57,19 @@ internal sealed class BackendLease
     public AttemptOutcome Outcome { get; set; }
 
     public bool IsReported => (Volatile.Read(ref _startAndState) & (Reported | Returned)) != 0;
+
+    /// <summary>
+    /// Tells observers that the attempt waits no longer for response headers, once; before the lease is shared, or else
+    /// with its report.
+    /// </summary>
+    public void Answer(in AttemptOutcome outcome)
+    {
+        if (!_isAnswered)
+        {
+            _isAnswered = true;
+            Backend.OnAnswered(outcome, Duration, _isWaitCounted);
+        }
+    }
 
     /// <summary>
     /// Tells circuit and observers of the outcome, once. A failure that is learnt later (a body that broke) is recorded
@@ -109,6 +125,7 @@ internal sealed class BackendLease
     {
         if (!isLate)
         {
+            Answer(outcome);
             Outcome = outcome;
             Backend.OnReported(_ticket, outcome, Duration.Ticks);
         }

@@ -42,6 +42,15 @@ internal static class PoolEventLog
             case BackendRemoved removed:
                 LogMessages.BackendRemoved(logger, removed.Pool, removed.Backend.Name);
                 break;
+            case BackendEjected { IsEnforced: false } found:
+                LogMessages.EjectionNotEnforced(
+                    logger,
+                    found.Pool,
+                    found.Backend.Name,
+                    found.Duration.TotalMilliseconds,
+                    found.Detail
+                );
+                break;
             case FailOpenChanged { IsFailOpen: true }:
                 LogMessages.FailOpenBegan(logger, item.Pool);
                 break;

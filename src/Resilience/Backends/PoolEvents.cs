@@ -65,6 +65,24 @@ public sealed record BackendAdded(string Pool, DateTimeOffset Time, Backend Back
 /// <param name="Backend">The backend.</param>
 public sealed record BackendRemoved(string Pool, DateTimeOffset Time, Backend Backend) : PoolEvent(Pool, Time);
 
+/// <summary>Passive detection found a backend wanting and ejected it, or would have if this were no dry run.</summary>
+/// <param name="Pool">The pool's name.</param>
+/// <param name="Time">When it happened.</param>
+/// <param name="Backend">The backend.</param>
+/// <param name="Rule">The rule that found it.</param>
+/// <param name="Detail">The figures it went by, in words.</param>
+/// <param name="Duration">How long the ejection lasts.</param>
+/// <param name="IsEnforced">Whether the backend takes no traffic for that time; not so in a dry run.</param>
+public sealed record BackendEjected(
+    string Pool,
+    DateTimeOffset Time,
+    Backend Backend,
+    EjectionRule Rule,
+    string Detail,
+    TimeSpan Duration,
+    bool IsEnforced
+) : PoolEvent(Pool, Time);
+
 /// <summary>The pool began or ceased to ignore health verdicts because they would leave no backend.</summary>
 /// <param name="Pool">The pool's name.</param>
 /// <param name="Time">When it happened.</param>

@@ -168,6 +168,18 @@ internal sealed class ConfigurationSchema
         Section(
             (nameof(PassiveHealthOptions.Enabled), Flag),
             (nameof(PassiveHealthOptions.ConsecutiveFailures), Whole),
+            (nameof(PassiveHealthOptions.ConsecutiveSuccesses), Whole),
+            (nameof(PassiveHealthOptions.FailureRate), Number),
+            (nameof(PassiveHealthOptions.MinimumRequests), Whole),
+            (nameof(PassiveHealthOptions.Window), Duration),
+            (nameof(PassiveHealthOptions.SlowResponseTime), Duration),
+            (nameof(PassiveHealthOptions.SlowResponseRate), Number),
+            (nameof(PassiveHealthOptions.Silence), Flag),
+            (nameof(PassiveHealthOptions.RelativeFailureGap), Number),
+            (nameof(PassiveHealthOptions.RelativeTimeFactor), Number),
+            (nameof(PassiveHealthOptions.RelativeTimeGap), Duration),
+            (nameof(PassiveHealthOptions.DryRun), Flag),
+            (nameof(PassiveHealthOptions.MaxCoolingTime), Duration),
             (nameof(PassiveHealthOptions.EjectionTime), Duration),
             (nameof(PassiveHealthOptions.MaxEjectionTime), Duration),
             (nameof(PassiveHealthOptions.Jitter), Number)

@@ -40,6 +40,10 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             .. BackendsRules(options.Backends),
             .. Ranges.Below(nameof(options.HealthCheck), options.HealthCheck?.Problems()),
             .. Ranges.Below(nameof(options.PassiveHealth), options.PassiveHealth?.Problems()),
+            (
+                $"{nameof(options.PassiveHealth)}:{nameof(options.PassiveHealth.SlowResponseTime)}",
+                SlowResponseProblem(options)
+            ),
             .. Ranges.Below(nameof(options.CircuitBreaker), options.CircuitBreaker?.Problems()),
             (
                 $"{nameof(options.CircuitBreaker)}:{nameof(options.CircuitBreaker.HalfOpenExpiry)}",
@@ -112,6 +116,15 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
         && options.Timeouts.Attempt != Timeout.InfiniteTimeSpan
         && slow >= options.Timeouts.Attempt
             ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({options.Timeouts.Attempt:c})"
+            : null;
+
+    /// <summary>Else no response could ever be slow: those that are end as attempt timeouts.</summary>
+    private static string? SlowResponseProblem(ResilientBackendsOptions options) =>
+        options is { PassiveHealth: { Enabled: true, SlowResponseTime: var slow }, Timeouts.Attempt: var attempt }
+        && slow >= attempt
+        && slow <= Ranges.HalfDay
+        && attempt > TimeSpan.Zero
+            ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({attempt:c})"
             : null;
 
     private static string? LogicalAddressProblem(string pool, Uri? address) =>

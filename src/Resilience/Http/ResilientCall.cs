@@ -122,6 +122,7 @@ internal sealed class ResilientCall
         _limit.End(_pool.Clock, isTokenFree: _message.IsReleased);
         var outcome = Classify();
         lease.Outcome = outcome;
+        lease.Answer(outcome);
         if (_response is null || outcome.IsFailure || lease.IsTrial)
         {
             lease.Report(outcome);

@@ -19,9 +19,13 @@ internal sealed class SlidingWindow
 
     public SlidingWindow(TimeSpan length, int buckets)
     {
+        Length = length;
         _cells = new ulong[buckets];
         _bucketMilliseconds = Math.Max(1, (long)Math.Ceiling(length.TotalMilliseconds / buckets));
     }
+
+    /// <summary>How far back it looks.</summary>
+    public TimeSpan Length { get; }
 
     /// <summary>Counts into the bucket of <paramref name="nowMilliseconds"/>.</summary>
     public void Add(long nowMilliseconds, uint first, uint second)

@@ -55,6 +55,12 @@ internal static class Instruments
         "Backends ejected by passive detection."
     );
 
+    public static readonly Counter<long> Detections = Meter.CreateCounter<long>(
+        TelemetryNames.Detections,
+        "{detection}",
+        "Backends that passive detection found wanting, by rule and by what came of it: ejected, dry_run, refused."
+    );
+
     public static readonly Counter<long> CircuitTransitions = Meter.CreateCounter<long>(
         TelemetryNames.CircuitTransitions,
         "{transition}",

@@ -69,6 +69,22 @@ internal static partial class LogMessages
         string failure
     );
 
+    [LoggerMessage(
+        121,
+        LogLevel.Warning,
+        "Pool {Pool}: backend {Backend} would be ejected for {Milliseconds} ms, but this is a dry run: {Detail}"
+    )]
+    public static partial void EjectionNotEnforced(
+        ILogger logger,
+        string pool,
+        string backend,
+        double milliseconds,
+        string detail
+    );
+
+    [LoggerMessage(122, LogLevel.Error, "Pool {Pool}: a look at its backends threw; the next one comes")]
+    public static partial void PassiveWatchFailed(ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(201, LogLevel.Debug, "Pool {Pool}: probe of {Backend} succeeded: {Detail}")]
     public static partial void ProbeSucceeded(ILogger logger, string pool, string backend, string detail);
 

@@ -21,6 +21,7 @@ public static class TelemetryNames
     internal const string Retries = "resilience.retries";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";
+    internal const string Detections = "resilience.backend.detections";
     internal const string CircuitTransitions = "resilience.circuit.transitions";
     internal const string FailOpens = "resilience.pool.fail_opens";
     internal const string Reloads = "resilience.pool.reloads";
@@ -30,6 +31,7 @@ public static class TelemetryNames
     internal const string ResultTag = "resilience.result";
     internal const string StateTag = "resilience.state";
     internal const string ReasonTag = "resilience.reason";
+    internal const string RuleTag = "resilience.rule";
     internal const string AttemptTag = "resilience.attempt";
     internal const string AttemptsTag = "resilience.attempts";
 

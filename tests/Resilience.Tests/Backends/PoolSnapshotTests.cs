@@ -179,7 +179,15 @@ public sealed class PoolSnapshotTests
     public void Timer_EjectionEnds_BackendRejoinsBySilentPassingOfTime()
     {
         using var pool = Pools.Create(_time, "a", "b");
-        _ = new PassiveHealthChecker(pool, new PassiveHealthOptions { ConsecutiveFailures = 1, Jitter = 0 });
+        _ = new PassiveHealthChecker(
+            pool,
+            new PassiveHealthOptions
+            {
+                ConsecutiveFailures = 1,
+                Silence = false,
+                Jitter = 0,
+            }
+        );
         pool.Find("a")!.Fail();
         pool.AvailableNames().Should().Equal("b");
         pool.Snapshot.Refusals.Ejected.Should().Be(1);
@@ -197,7 +205,15 @@ public sealed class PoolSnapshotTests
     public void Timer_SeveralEnds_OneTimerServesThemInOrder()
     {
         using var pool = Pools.Create(_time, "a", "b", "c", "d", "e");
-        _ = new PassiveHealthChecker(pool, new PassiveHealthOptions { ConsecutiveFailures = 1, Jitter = 0 });
+        _ = new PassiveHealthChecker(
+            pool,
+            new PassiveHealthOptions
+            {
+                ConsecutiveFailures = 1,
+                Silence = false,
+                Jitter = 0,
+            }
+        );
         pool.Find("a")!.Fail();
         _time.Advance(TimeSpan.FromSeconds(2));
         pool.Find("b")!.Fail();
@@ -216,7 +232,15 @@ public sealed class PoolSnapshotTests
     public void Timer_CoalescedChangeInBetween_StillEndsTheEjection()
     {
         using var pool = Pools.Create(_time, "a", "b", "c");
-        _ = new PassiveHealthChecker(pool, new PassiveHealthOptions { ConsecutiveFailures = 1, Jitter = 0 });
+        _ = new PassiveHealthChecker(
+            pool,
+            new PassiveHealthOptions
+            {
+                ConsecutiveFailures = 1,
+                Silence = false,
+                Jitter = 0,
+            }
+        );
         pool.Find("a")!.Fail();
         pool.Find("b")!.SetAlive(false);
         pool.Find("b")!.SetAlive(true);

@@ -69,6 +69,9 @@ public sealed class ConfigurationErrorTests
             { "HealthCheck:Timeout", "3", "is 3.00:00:00, must be from 00:00:00.0100000 to 01:00:00; a bare number" },
             { "HealthCheck:InitialDelay", "5", "is 5.00:00:00, must be from 00:00:00 to 12:00:00; a bare number" },
             { "PassiveHealth:EjectionTime", "5", "is 5.00:00:00, must be from 00:00:00.0100000 to 12:00:00; a bare" },
+            { "PassiveHealth:Window", "60", "is 60.00:00:00, must be from 00:00:00.1000000 to 01:00:00; a bare" },
+            { "PassiveHealth:SlowResponseTime", "2", "is 2.00:00:00, must be from 00:00:00 to 12:00:00; a bare" },
+            { "PassiveHealth:MaxCoolingTime", "30", "is 30.00:00:00, must be from 00:00:00 to 01:00:00; a bare" },
             { "PassiveHealth:MaxEjectionTime", "300", "is 300.00:00:00, must be from 00:00:00.0100000 to 12:00:00; a" },
             { "CircuitBreaker:BreakDuration", "5", "is 5.00:00:00, must be from 00:00:00.0100000 to 12:00:00; a bare" },
             {
@@ -135,6 +138,11 @@ public sealed class ConfigurationErrorTests
                 "is 00:00:04, must not be shorter than EjectionTime (00:00:05)."
             },
             {
+                "PassiveHealth:SlowResponseTime",
+                "00:00:10",
+                "is 00:00:10, must be shorter than Timeouts:Attempt (00:00:10)."
+            },
+            {
                 "Retry:MaxDelay",
                 "00:00:00.05",
                 "is 00:00:00.0500000, must not be shorter than InitialDelay (00:00:00.1000000)."
@@ -151,7 +159,13 @@ public sealed class ConfigurationErrorTests
                 "is 'ok', must be a status such as 200 or a range such as 200-299."
             },
             { "HealthCheck:ExpectedStatuses:0", "299-200", "is '299-200', must be a status such as 200" },
-            { "PassiveHealth:ConsecutiveFailures", "0", "is 0, must be from 1 to 100000." },
+            { "PassiveHealth:ConsecutiveFailures", "-1", "is -1, must be from 0 to 100000." },
+            { "PassiveHealth:ConsecutiveSuccesses", "1001", "is 1001, must be from 0 to 1000." },
+            { "PassiveHealth:FailureRate", "50", "is 50, must be from 0 to 1." },
+            { "PassiveHealth:MinimumRequests", "0", "is 0, must be from 1 to 100000." },
+            { "PassiveHealth:SlowResponseRate", "0", "is 0, must be from 0.01 to 1." },
+            { "PassiveHealth:RelativeFailureGap", "30", "is 30, must be from 0 to 1." },
+            { "PassiveHealth:RelativeTimeFactor", "0.5", "is 0.5, must be above 1, or 0 for none." },
             { "PassiveHealth:Jitter", "-0.1", "is -0.1, must be from 0 to 1." },
             { "CircuitBreaker:ConsecutiveFailures", "0", "is 0, must be from 1 to 4095." },
             { "CircuitBreaker:Jitter", "NaN", "is NaN, must be from 0 to 1." },

@@ -66,6 +66,33 @@ public sealed class ReloadOptionTests
         ["HealthCheck:MaxConcurrency"] = new("2", scene => Health(scene).WorkersFor(1), 10, 2),
         ["PassiveHealth:Enabled"] = new("false", scene => FailuresToEject(scene), 5, null),
         ["PassiveHealth:ConsecutiveFailures"] = new("3", scene => FailuresToEject(scene), 5, 3),
+        ["PassiveHealth:ConsecutiveSuccesses"] = new("3", scene => Passive(scene).ConsecutiveSuccesses, 0, 3),
+        ["PassiveHealth:FailureRate"] = new(
+            "0.9",
+            scene => Passive(scene).IsTooLarge(80, 100, Passive(scene).FailureRate),
+            true,
+            false
+        ),
+        ["PassiveHealth:MinimumRequests"] = new(
+            "200",
+            scene => Passive(scene).IsTooLarge(80, 100, Passive(scene).FailureRate),
+            true,
+            false
+        ),
+        ["PassiveHealth:Window"] = new("00:00:30", scene => Passive(scene).Window, Seconds(60), Seconds(30)),
+        ["PassiveHealth:SlowResponseTime"] = new("00:00:02", scene => Passive(scene).CountsSlow, false, true),
+        ["PassiveHealth:SlowResponseRate"] = new("0.8", scene => Passive(scene).SlowResponseRate, 0.5, 0.8),
+        ["PassiveHealth:Silence"] = new("false", scene => Passive(scene).FindsSilence, true, false),
+        ["PassiveHealth:RelativeFailureGap"] = new("0.3", scene => Passive(scene).RelativeFailureGap, 0.0, 0.3),
+        ["PassiveHealth:RelativeTimeFactor"] = new("3", scene => Passive(scene).RelativeTimeFactor, 0.0, 3.0),
+        ["PassiveHealth:RelativeTimeGap"] = new(
+            "00:00:01",
+            scene => Passive(scene).RelativeTimeGap,
+            Millis(250),
+            Seconds(1)
+        ),
+        ["PassiveHealth:DryRun"] = new("true", scene => FailuresToEject(scene), 5, null),
+        ["PassiveHealth:MaxCoolingTime"] = new("00:00:09", scene => Cooling(scene), Seconds(30), Seconds(9)),
         ["PassiveHealth:EjectionTime"] = new("00:00:20", scene => Ejection(scene, 0, 0), 5_000L, 20_000L),
         ["PassiveHealth:MaxEjectionTime"] = new("00:00:08", scene => Ejection(scene, 9, 0), 300_000L, 8_000L),
         ["PassiveHealth:Jitter"] = new("1", scene => Ejection(scene, 0, 0.5), 4_750L, 2_500L),
@@ -308,7 +335,13 @@ public sealed class ReloadOptionTests
         TimeSpan.FromMilliseconds(Health(scene).NextAfter(0, 0, verdict, successes, failures, random));
 
     private static long Ejection(Scene scene, int earlier, double random) =>
-        Private<PassiveRules>(scene.Pool("catalog").Observer!, "_rules").EjectionMilliseconds(earlier, random);
+        Passive(scene).EjectionMilliseconds(earlier, random);
+
+    private static PassiveRules Passive(Scene scene) =>
+        Private<PassiveRules>(scene.Pool("catalog").Observer!, "_rules");
+
+    private static TimeSpan Cooling(Scene scene) =>
+        Passive(scene).CoolingTime(new AttemptOutcome(OutcomeKind.Neutral, StatusCode: 429, RetryAfter: Seconds(60)));
 
     /// <summary>The transport of a chain that is built now.</summary>
     private static SocketsHttpHandler Transport(Scene scene) =>

@@ -132,7 +132,7 @@ public sealed class CancellationTests
     private static HttpRig OneStrikeRig()
     {
         var rig = new HttpRig(2, configurePool: pool => pool.CircuitBreaker.ConsecutiveFailures = 1);
-        _ = new PassiveHealthChecker(rig.Pool, new PassiveHealthOptions { ConsecutiveFailures = 1 });
+        _ = new PassiveHealthChecker(rig.Pool, new PassiveHealthOptions { ConsecutiveFailures = 1, Silence = false });
         return rig;
     }
 

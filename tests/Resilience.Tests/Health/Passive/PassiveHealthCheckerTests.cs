@@ -438,7 +438,7 @@ public sealed class PassiveHealthCheckerTests
         using var pool = Pools.Create(_time, "a");
         var options = new PassiveHealthOptions
         {
-            ConsecutiveFailures = 0,
+            ConsecutiveFailures = -1,
             EjectionTime = TimeSpan.FromMinutes(10),
             Jitter = 2,
         };
@@ -448,12 +448,12 @@ public sealed class PassiveHealthCheckerTests
             .Should()
             .Throw<ArgumentException>()
             .WithMessage(
-                "*ConsecutiveFailures is 0*MaxEjectionTime*must not be shorter than EjectionTime*Jitter is 2*"
+                "*ConsecutiveFailures is -1*MaxEjectionTime*must not be shorter than EjectionTime*Jitter is 2*"
             );
         pool.Observer.Should().BeNull();
     }
 
-    /// <summary>R68, S23, as far as the rules are built.</summary>
+    /// <summary>R68, R74, S22, S23.</summary>
     [Fact]
     public void Options_Defaults_AreThoseOfTheDesign()
     {
@@ -461,6 +461,15 @@ public sealed class PassiveHealthCheckerTests
 
         options.Enabled.Should().BeTrue();
         options.ConsecutiveFailures.Should().Be(5);
+        options.FailureRate.Should().Be(0.5);
+        options.MinimumRequests.Should().Be(10);
+        options.Window.Should().Be(TimeSpan.FromMinutes(1));
+        options.SlowResponseTime.Should().Be(TimeSpan.Zero, "slow responses are no evidence unless asked for");
+        options.Silence.Should().BeTrue();
+        options.RelativeFailureGap.Should().Be(0);
+        options.RelativeTimeFactor.Should().Be(0);
+        options.DryRun.Should().BeFalse();
+        options.MaxCoolingTime.Should().Be(TimeSpan.FromSeconds(30));
         options.EjectionTime.Should().Be(TimeSpan.FromSeconds(5));
         options.MaxEjectionTime.Should().Be(TimeSpan.FromSeconds(300));
         options.Jitter.Should().Be(0.1);

@@ -1,0 +1,17 @@
+namespace Resilience.Health.Passive;
+
+/// <summary>What came of the evidence against a backend.</summary>
+internal enum EjectionResult
+{
+    /// <summary>Nothing: it is out already, or has left the pool.</summary>
+    None,
+
+    /// <summary>It takes no traffic for a while.</summary>
+    Ejected,
+
+    /// <summary>It would have been ejected, but this is a dry run.</summary>
+    DryRun,
+
+    /// <summary>It stays, since it is the last or too many others are out (law 6).</summary>
+    Refused,
+}
