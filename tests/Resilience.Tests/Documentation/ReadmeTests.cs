@@ -34,6 +34,16 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
+    public void CircuitDocument_FirstScreen_SaysWhyThereAreHealthChecksToo_R152()
+    {
+        var text = File.ReadAllText(Path.Combine(Root(), "docs", "circuit-breaker.md"));
+
+        var introduction = text[..text.IndexOf("\n## ", StringComparison.Ordinal)].ReplaceLineEndings(" ");
+
+        introduction.Should().ContainAll("short bursts of failures: overload", "Health checks are for what lasts");
+    }
+
+    [Fact]
     public async Task QuickStart_HostStarted_ServesThePool()
     {
         using var host = ReadmeCode.QuickStart();
