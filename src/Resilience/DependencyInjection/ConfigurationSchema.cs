@@ -210,6 +210,8 @@ internal sealed class ConfigurationSchema
             (nameof(TimeoutOptions.Total), Duration),
             (nameof(TimeoutOptions.Attempt), Duration),
             (nameof(TimeoutOptions.Connect), Duration),
+            (nameof(TimeoutOptions.IdleRead), Duration),
+            (nameof(TimeoutOptions.IdleWrite), Duration),
             (nameof(TimeoutOptions.IdleConnection), Duration)
         );
 

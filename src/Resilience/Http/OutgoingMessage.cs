@@ -1,5 +1,6 @@
 using Resilience.Backends;
 using Resilience.Telemetry;
+using Resilience.Timeouts;
 
 namespace Resilience.Http;
 
@@ -16,13 +17,15 @@ internal struct OutgoingMessage
     private readonly HttpContent? _content;
     private readonly RequestPath _path;
     private readonly TraceHeaders _traceHeaders;
+    private readonly IdleLimit _idle;
     private AttemptContent? _attemptContent;
     private Uri? _target;
     private string? _host;
     private bool _isHostReplaced;
     private bool _isExpectationTaken;
 
-    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
+    /// <param name="idle">How long a write of its content may wait for the backend to take it.</param>
+    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent, in IdleLimit idle)
     {
         Request = request;
         IsIdempotent = isIdempotent;
@@ -31,6 +34,7 @@ internal struct OutgoingMessage
         _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
+        _idle = idle;
     }
 
     public HttpRequestMessage Request { get; }
@@ -40,6 +44,9 @@ internal struct OutgoingMessage
 
     /// <summary>Whether it was the content that failed.</summary>
     public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
+
+    /// <summary>Whether the backend did not take the content in time.</summary>
+    public readonly bool HasContentStalled => _attemptContent is { HasStalled: true };
 
     /// <summary>Whether no attempt reads the content now.</summary>
     public readonly bool IsReleased => _attemptContent is not { IsReleased: false };
@@ -112,7 +119,7 @@ internal struct OutgoingMessage
 
         if (_content is not null)
         {
-            Request.Content = _attemptContent = new AttemptContent(_content);
+            Request.Content = _attemptContent = new AttemptContent(_content, _idle);
         }
         else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
         {

@@ -18,6 +18,8 @@ internal sealed class RequestPolicy
         LogicalAuthority = LogicalAddress.Authority;
         TotalTimeout = options.Timeouts.Total;
         AttemptTimeout = options.Timeouts.Attempt;
+        IdleRead = options.Timeouts.IdleRead;
+        IdleWrite = options.Timeouts.IdleWrite;
         Retry = new RetryRules(options.Retry);
         ForeignHosts = options.ForeignHosts;
         TracksBodies = options.TrackResponseBodies;
@@ -31,6 +33,10 @@ internal sealed class RequestPolicy
     public TimeSpan TotalTimeout { get; }
 
     public TimeSpan AttemptTimeout { get; }
+
+    public TimeSpan IdleRead { get; }
+
+    public TimeSpan IdleWrite { get; }
 
     public RetryRules Retry { get; }
 

@@ -102,6 +102,25 @@ internal static class RequestTelemetry
         }
     }
 
+    /// <param name="kind">One of <see cref="TimeoutKinds"/>.</param>
+    public static void RecordTimeout(BackendPool pool, string kind)
+    {
+        if (Instruments.Timeouts.Enabled)
+        {
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                (pool, kind),
+                static timeout =>
+                    Instruments.Timeouts.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, timeout.pool.Name),
+                        new(TelemetryNames.TimeoutTag, timeout.kind)
+                    )
+            );
+        }
+    }
+
     /// <summary>Ends the span of an attempt of which nothing was learnt.</summary>
     public static void AbandonAttempt(BackendPool pool, Activity span)
     {
@@ -184,8 +203,10 @@ internal static class RequestTelemetry
             FailureKind.ConnectionLost => "connection_lost",
             FailureKind.MalformedResponse => "malformed_response",
             FailureKind.AttemptTimeout => "attempt_timeout",
+            FailureKind.ContentStalled => "content_stalled",
             FailureKind.Status => "status",
             FailureKind.Body => "body",
+            FailureKind.BodyStalled => "body_stalled",
             FailureKind.Cancelled => "cancelled",
             FailureKind.Request => "request",
             _ => "other",

@@ -42,6 +42,7 @@ internal sealed class ResilientCall
         Attempt,
         Total,
         Caller,
+        IdleWrite,
     }
 
     /// <summary>The caller's message, aimed at the backend of the attempt under way.</summary>
@@ -73,7 +74,12 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call._deadline = Deadline.After(call._startedAt, options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message = new OutgoingMessage(request, path, Replay.IsIdempotent(request, options));
+        call._message = new OutgoingMessage(
+            request,
+            path,
+            Replay.IsIdempotent(request, options),
+            new IdleLimit(pool.Clock, policy.IdleWrite)
+        );
         call.IsAsync = isAsync;
         return call;
     }
@@ -125,6 +131,11 @@ internal sealed class ResilientCall
         if (_response is null || outcome.IsFailure || lease.IsTrial)
         {
             lease.Report(outcome);
+        }
+
+        if (TimeoutOf(outcome) is { } timeout)
+        {
+            RequestTelemetry.RecordTimeout(_pool, timeout);
         }
 
         var span = _attemptSpan;
@@ -261,9 +272,20 @@ internal sealed class ResilientCall
 
     private Expiry ExpiryOfAttempt() =>
         _callerToken.IsCancellationRequested ? Expiry.Caller
+        : _message.HasContentStalled ? Expiry.IdleWrite
         : !_limit.HasEnded ? Expiry.None
         : _deadline.Left(_endedAt) < TimeoutDefaults.Least ? Expiry.Total
         : Expiry.Attempt;
+
+    private string? TimeoutOf(in AttemptOutcome outcome) =>
+        _expiry switch
+        {
+            Expiry.Attempt => TimeoutKinds.Attempt,
+            Expiry.Total => TimeoutKinds.Total,
+            Expiry.IdleWrite => TimeoutKinds.IdleWrite,
+            Expiry.None when outcome.Failure == FailureKind.ConnectTimeout => TimeoutKinds.Connect,
+            _ => null,
+        };
 
     private AttemptOutcome Classify() =>
         _expiry switch
@@ -277,6 +299,7 @@ internal sealed class ResilientCall
                 FailureKind.AttemptTimeout,
                 IsRetryable: true
             ),
+            Expiry.IdleWrite => new AttemptOutcome(OutcomeKind.Failure, FailureKind.ContentStalled, IsRetryable: true),
             _ when _exception is not null && _message.HasContentFailed => new AttemptOutcome(
                 OutcomeKind.Neutral,
                 FailureKind.Request
@@ -328,7 +351,8 @@ internal sealed class ResilientCall
                 attemptTimeout == Timeout.InfiniteTimeSpan
                     ? long.MaxValue
                     : _pool.Clock.Milliseconds + (long)attemptTimeout.TotalMilliseconds;
-            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt);
+            var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
+            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)
@@ -355,6 +379,12 @@ internal sealed class ResilientCall
             && Request.Method != HttpMethod.Head;
     }
 
+    /// <summary>Whether the connection is the caller's from here on, who may be silent on it, and hear nothing.</summary>
+    private bool IsUpgraded(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.SwitchingProtocols
+        || Request.Method == HttpMethod.Connect
+        || Request.Headers.Protocol is not null;
+
     /// <summary>The last failure as callers of <see cref="HttpClient"/> know it, with the attempts in its data.</summary>
     private Exception Surface(Exception exception)
     {
@@ -363,6 +393,7 @@ internal sealed class ResilientCall
             Expiry.Caller => new TaskCanceledException(exception.Message, exception, _callerToken),
             Expiry.Attempt => TimedOut("attempt timeout", "Timeouts:Attempt", exception),
             Expiry.Total => TimedOut("total timeout", "Timeouts:Total", exception),
+            Expiry.IdleWrite => TimedOut("idle write timeout", "Timeouts:IdleWrite", exception),
             _ => exception,
         };
         surfaced.Data[Attempts.DataKey] = Attempts.Describe(_lease);

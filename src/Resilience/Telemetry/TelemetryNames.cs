@@ -19,6 +19,7 @@ public static class TelemetryNames
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
     internal const string Retries = "resilience.retries";
+    internal const string Timeouts = "resilience.timeouts";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";
     internal const string CircuitTransitions = "resilience.circuit.transitions";
@@ -30,6 +31,7 @@ public static class TelemetryNames
     internal const string ResultTag = "resilience.result";
     internal const string StateTag = "resilience.state";
     internal const string ReasonTag = "resilience.reason";
+    internal const string TimeoutTag = "resilience.timeout";
     internal const string AttemptTag = "resilience.attempt";
     internal const string AttemptsTag = "resilience.attempts";
 

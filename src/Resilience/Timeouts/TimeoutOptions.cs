@@ -26,6 +26,23 @@ public sealed class TimeoutOptions
     public TimeSpan Connect { get; set; } = TimeoutDefaults.Connect;
 
     /// <summary>
+    /// How long a read of a response's body may wait for the next byte. The time that the reader itself takes does not
+    /// count, nor do upgraded connections and <c>text/event-stream</c>, which may be silent. Holds where bodies are
+    /// tracked. Range: 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <remarks>A body that stalls ends with an <see cref="IOException"/> and is its backend's failure.</remarks>
+    /// <value>The default is 30 seconds.</value>
+    public TimeSpan IdleRead { get; set; } = TimeoutDefaults.IdleRead;
+
+    /// <summary>
+    /// How long a write of a request's content may wait for the backend to take it. The time that the content itself
+    /// takes does not count. Holds for asynchronous sendings; synchronous ones end with <see cref="Attempt"/>. Range:
+    /// 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <value>The default is 30 seconds.</value>
+    public TimeSpan IdleWrite { get; set; } = TimeoutDefaults.IdleWrite;
+
+    /// <summary>
     /// How long an unused connection is kept. A reload changes it for transports made later. Range: 100 ms to 12 hours.
     /// </summary>
     /// <value>The default is 90 seconds.</value>
@@ -37,6 +54,8 @@ public sealed class TimeoutOptions
             (nameof(Attempt), LimitProblem(Attempt)),
             (nameof(Attempt), AttemptBeyondTotal()),
             (nameof(Connect), Ranges.Problem(Connect, TimeoutDefaults.Least, Ranges.Hour)),
+            (nameof(IdleRead), LimitProblem(IdleRead)),
+            (nameof(IdleWrite), LimitProblem(IdleWrite)),
             (nameof(IdleConnection), Ranges.Problem(IdleConnection, Ranges.Tenth, Ranges.HalfDay)),
         ];
 

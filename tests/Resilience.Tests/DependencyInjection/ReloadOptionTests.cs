@@ -115,6 +115,8 @@ public sealed class ReloadOptionTests
         ["Timeouts:Total"] = new("00:00:20", scene => Policy(scene).TotalTimeout, Seconds(30), Seconds(20)),
         ["Timeouts:Attempt"] = new("00:00:04", scene => Policy(scene).AttemptTimeout, Seconds(10), Seconds(4)),
         ["Timeouts:Connect"] = new("00:00:01", scene => Transport(scene).ConnectTimeout, Seconds(5), Seconds(1)),
+        ["Timeouts:IdleRead"] = new("00:00:06", scene => Policy(scene).IdleRead, Seconds(30), Seconds(6)),
+        ["Timeouts:IdleWrite"] = new("00:00:07", scene => Policy(scene).IdleWrite, Seconds(30), Seconds(7)),
         ["Timeouts:IdleConnection"] = new(
             "00:00:30",
             scene => Transport(scene).PooledConnectionIdleTimeout,
