@@ -212,7 +212,8 @@ internal sealed class ConfigurationSchema
             (nameof(TimeoutOptions.Connect), Duration),
             (nameof(TimeoutOptions.IdleRead), Duration),
             (nameof(TimeoutOptions.IdleWrite), Duration),
-            (nameof(TimeoutOptions.IdleConnection), Duration)
+            (nameof(TimeoutOptions.IdleConnection), Duration),
+            (nameof(TimeoutOptions.DeadlineHeader), Text)
         );
 
     private static ConfigurationSchema Transport() =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Resilience.Backends;
 using Resilience.Telemetry;
 using Resilience.Timeouts;
@@ -21,6 +22,7 @@ internal struct OutgoingMessage
     private AttemptContent? _attemptContent;
     private Uri? _target;
     private string? _host;
+    private string? _deadlineHeader;
     private bool _isHostReplaced;
     private bool _isExpectationTaken;
 
@@ -129,6 +131,29 @@ internal struct OutgoingMessage
         }
     }
 
+    /// <summary>Tells the backend how long its answer is wanted, unless the caller has said so itself.</summary>
+    /// <param name="left">What is left of the request's time; <see cref="TimeSpan.MaxValue"/> if nothing limits it.</param>
+    public void TellDeadline(string header, TimeSpan left)
+    {
+        if (_deadlineHeader is not null)
+        {
+            Request.Headers.Remove(_deadlineHeader);
+        }
+        else if (Request.Headers.NonValidated.Contains(header))
+        {
+            return;
+        }
+
+        if (left != TimeSpan.MaxValue)
+        {
+            _deadlineHeader = header;
+            Request.Headers.TryAddWithoutValidation(
+                header,
+                ((long)left.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)
+            );
+        }
+    }
+
     /// <summary>Gives the message back as it came; one that has been disposed meanwhile is left alone.</summary>
     public void Restore()
     {
@@ -138,6 +163,11 @@ internal struct OutgoingMessage
             Request.RequestUri = _address;
             Request.Content = _content;
             RestoreHost();
+            if (_deadlineHeader is not null)
+            {
+                Request.Headers.Remove(_deadlineHeader);
+            }
+
             if (_isExpectationTaken)
             {
                 Request.Headers.ExpectContinue = true;

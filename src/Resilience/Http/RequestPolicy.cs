@@ -18,6 +18,7 @@ internal sealed class RequestPolicy
         LogicalAuthority = LogicalAddress.Authority;
         TotalTimeout = options.Timeouts.Total;
         AttemptTimeout = options.Timeouts.Attempt;
+        DeadlineHeader = options.Timeouts.DeadlineHeader;
         IdleRead = options.Timeouts.IdleRead;
         IdleWrite = options.Timeouts.IdleWrite;
         Retry = new RetryRules(options.Retry);
@@ -33,6 +34,8 @@ internal sealed class RequestPolicy
     public TimeSpan TotalTimeout { get; }
 
     public TimeSpan AttemptTimeout { get; }
+
+    public string? DeadlineHeader { get; }
 
     public TimeSpan IdleRead { get; }
 

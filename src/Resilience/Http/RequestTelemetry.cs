@@ -135,11 +135,13 @@ internal static class RequestTelemetry
         BackendLease? last,
         bool isDelivered,
         bool isCancelled,
+        bool isTooLate,
         Activity? span
     )
     {
         var result =
             isCancelled && !isDelivered ? "cancelled"
+            : isTooLate ? TimeoutKinds.Deadline
             : last is null ? "no_backend"
             : ResultOf(last.Outcome);
         span?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name)

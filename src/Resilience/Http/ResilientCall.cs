@@ -14,11 +14,14 @@ namespace Resilience.Http;
 /// </summary>
 internal sealed class ResilientCall
 {
+    private const string AmbientDeadline = "ambient deadline";
+    private const string DeadlineSetting = "Deadline.Current";
+
     private BackendPool _pool = null!;
     private RequestPolicy _policy = null!;
     private ResilientRequestOptions? _options;
     private CancellationToken _callerToken;
-    private Deadline _deadline;
+    private RequestDeadline _deadline;
     private long _startedAt;
     private long _endedAt;
     private OutgoingMessage _message;
@@ -31,6 +34,7 @@ internal sealed class ResilientCall
     private long _withdrawnAt;
     private bool _hasWithdrawn;
     private Expiry _expiry;
+    private bool _isAmbientDeadline;
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
@@ -41,6 +45,7 @@ internal sealed class ResilientCall
         None,
         Attempt,
         Total,
+        Deadline,
         Caller,
         IdleWrite,
     }
@@ -73,7 +78,7 @@ internal sealed class ResilientCall
         call._options = options;
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
-        call._deadline = Deadline.After(call._startedAt, options?.TotalTimeout ?? policy.TotalTimeout);
+        call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
         call._message = new OutgoingMessage(
             request,
             path,
@@ -103,6 +108,11 @@ internal sealed class ResilientCall
         response?.Dispose();
         _attempts++;
         _message.AimAt(lease.Backend);
+        if (_policy.DeadlineHeader is { } header)
+        {
+            _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
+        }
+
         _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
@@ -163,8 +173,16 @@ internal sealed class ResilientCall
     /// A backend for the next attempt: in the usual case the next in turn, at once. <see langword="null"/> asks for a
     /// closer look with <see cref="FindAnotherAsync"/>.
     /// </summary>
-    public BackendLease? TryFind() =>
-        _message.IsReleased ? _pool.TryLease(new PickContext(_lease, _pool.Random), _options?.Backend) : null;
+    /// <exception cref="TaskCanceledException">The ambient deadline had passed before the first attempt.</exception>
+    public BackendLease? TryFind()
+    {
+        if (_isAmbientDeadline && _lease is null)
+        {
+            ThrowIfTooLate();
+        }
+
+        return _message.IsReleased ? _pool.TryLease(new PickContext(_lease, _pool.Random), _options?.Backend) : null;
+    }
 
     /// <summary>
     /// Looks further when every available backend has been tried, or none is available: a backend that only health
@@ -242,6 +260,7 @@ internal sealed class ResilientCall
             _lease,
             _isDelivered,
             isCancelled: _callerToken.IsCancellationRequested,
+            isTooLate: _lease is null && _expiry == Expiry.Deadline,
             Span
         );
         Forget();
@@ -274,7 +293,9 @@ internal sealed class ResilientCall
         _callerToken.IsCancellationRequested ? Expiry.Caller
         : _message.HasContentStalled ? Expiry.IdleWrite
         : !_limit.HasEnded ? Expiry.None
-        : _deadline.Left(_endedAt) < TimeoutDefaults.Least ? Expiry.Total
+        : _deadline.Left(_endedAt) < TimeoutDefaults.Least
+            ? _isAmbientDeadline ? Expiry.Deadline
+                : Expiry.Total
         : Expiry.Attempt;
 
     private string? TimeoutOf(in AttemptOutcome outcome) =>
@@ -282,6 +303,7 @@ internal sealed class ResilientCall
         {
             Expiry.Attempt => TimeoutKinds.Attempt,
             Expiry.Total => TimeoutKinds.Total,
+            Expiry.Deadline => TimeoutKinds.Deadline,
             Expiry.IdleWrite => TimeoutKinds.IdleWrite,
             Expiry.None when outcome.Failure == FailureKind.ConnectTimeout => TimeoutKinds.Connect,
             _ => null,
@@ -292,9 +314,10 @@ internal sealed class ResilientCall
         {
             Expiry.Caller => new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
             // Where the whole request's time was up before the attempt's own, the backend may have done nothing wrong.
-            Expiry.Total when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
+            Expiry.Total
+            or Expiry.Deadline when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
                 new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
-            Expiry.Attempt or Expiry.Total => new AttemptOutcome(
+            Expiry.Attempt or Expiry.Total or Expiry.Deadline => new AttemptOutcome(
                 OutcomeKind.Failure,
                 FailureKind.AttemptTimeout,
                 IsRetryable: true
@@ -393,6 +416,7 @@ internal sealed class ResilientCall
             Expiry.Caller => new TaskCanceledException(exception.Message, exception, _callerToken),
             Expiry.Attempt => TimedOut("attempt timeout", "Timeouts:Attempt", exception),
             Expiry.Total => TimedOut("total timeout", "Timeouts:Total", exception),
+            Expiry.Deadline => TimedOut(AmbientDeadline, DeadlineSetting, exception),
             Expiry.IdleWrite => TimedOut("idle write timeout", "Timeouts:IdleWrite", exception),
             _ => exception,
         };
@@ -405,7 +429,31 @@ internal sealed class ResilientCall
         return surfaced;
     }
 
-    private TaskCanceledException TimedOut(string which, string setting, Exception cause)
+    /// <summary>The ambient deadline may have passed already; the request's own time never has at its beginning.</summary>
+    private void ThrowIfTooLate()
+    {
+        if (_deadline.Allows(TimeSpan.Zero, _startedAt))
+        {
+            return;
+        }
+
+        _callerToken.ThrowIfCancellationRequested();
+        _expiry = Expiry.Deadline;
+        RequestTelemetry.RecordTimeout(_pool, TimeoutKinds.Deadline);
+        throw TimedOut(AmbientDeadline, DeadlineSetting, cause: null);
+    }
+
+    private void SetDeadline(TimeSpan total)
+    {
+        _deadline = RequestDeadline.After(_startedAt, total);
+        if (Deadline.Current is { Left: var left } && left != Timeout.InfiniteTimeSpan)
+        {
+            _isAmbientDeadline = left < _deadline.Left(_startedAt);
+            _deadline = _isAmbientDeadline ? RequestDeadline.After(_startedAt, left) : _deadline;
+        }
+    }
+
+    private TaskCanceledException TimedOut(string which, string setting, Exception? cause)
     {
         var elapsed = TimeSpan.FromTicks(_pool.Clock.Ticks - _startedAt).TotalSeconds;
         var message = string.Create(
@@ -428,6 +476,7 @@ internal sealed class ResilientCall
         _exception = null;
         _attempts = 0;
         _expiry = Expiry.None;
+        _isAmbientDeadline = false;
         _hasSearched = false;
         _isDelivered = false;
     }

@@ -48,6 +48,14 @@ public sealed class TimeoutOptions
     /// <value>The default is 90 seconds.</value>
     public TimeSpan IdleConnection { get; set; } = TimeoutDefaults.IdleConnection;
 
+    /// <summary>
+    /// The name of a header that tells each backend how much time is left for its answer, in whole milliseconds, such as
+    /// <c>X-Deadline-Milliseconds</c>. Not sent where nothing limits the request, or where the request has a header of that
+    /// name already.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: no header.</value>
+    public string? DeadlineHeader { get; set; }
+
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
             (nameof(Total), LimitProblem(Total)),
@@ -56,11 +64,25 @@ public sealed class TimeoutOptions
             (nameof(Connect), Ranges.Problem(Connect, TimeoutDefaults.Least, Ranges.Hour)),
             (nameof(IdleRead), LimitProblem(IdleRead)),
             (nameof(IdleWrite), LimitProblem(IdleWrite)),
+            (nameof(DeadlineHeader), HeaderProblem(DeadlineHeader)),
             (nameof(IdleConnection), Ranges.Problem(IdleConnection, Ranges.Tenth, Ranges.HalfDay)),
         ];
 
     private static string? LimitProblem(TimeSpan limit) =>
         limit == Timeout.InfiniteTimeSpan ? null : Ranges.Problem(limit, TimeoutDefaults.Least, Ranges.HalfDay);
+
+    private static string? HeaderProblem(string? name)
+    {
+        if (name is null)
+        {
+            return null;
+        }
+
+        using var request = new HttpRequestMessage();
+        return request.Headers.TryAddWithoutValidation(name, "1")
+            ? null
+            : $"is '{name}', must be a request header's name";
+    }
 
     private string? AttemptBeyondTotal() =>
         Total > TimeSpan.Zero && Attempt > Total

@@ -117,6 +117,7 @@ public sealed class ReloadOptionTests
         ["Timeouts:Connect"] = new("00:00:01", scene => Transport(scene).ConnectTimeout, Seconds(5), Seconds(1)),
         ["Timeouts:IdleRead"] = new("00:00:06", scene => Policy(scene).IdleRead, Seconds(30), Seconds(6)),
         ["Timeouts:IdleWrite"] = new("00:00:07", scene => Policy(scene).IdleWrite, Seconds(30), Seconds(7)),
+        ["Timeouts:DeadlineHeader"] = new("X-Left", scene => Policy(scene).DeadlineHeader, null, "X-Left"),
         ["Timeouts:IdleConnection"] = new(
             "00:00:30",
             scene => Transport(scene).PooledConnectionIdleTimeout,
