@@ -195,6 +195,7 @@ internal sealed class ConfigurationSchema
             (nameof(RetryOptions.MaxDelay), Duration),
             (nameof(RetryOptions.Jitter), Number),
             (nameof(RetryOptions.MaxRetryAfter), Duration),
+            (nameof(RetryOptions.IdempotentMethods), List(Text)),
             (
                 nameof(RetryOptions.Budget),
                 Section(

@@ -74,7 +74,7 @@ public sealed class ResilientBackendsOptions
 
     internal BackendPoolOptions ForPool() => new() { CircuitBreaker = CircuitBreaker, RetryBudget = Retry.Budget };
 
-    internal ResilientHandlerOptions ForHandler(Func<HttpResponseMessage?, Exception?, AttemptOutcome> classifier) =>
+    internal ResilientHandlerOptions ForHandler(PoolRegistration registration) =>
         new()
         {
             Timeouts = Timeouts,
@@ -82,6 +82,7 @@ public sealed class ResilientBackendsOptions
             LogicalAddress = LogicalAddress,
             ForeignHosts = ForeignHosts,
             TrackResponseBodies = TrackResponseBodies,
-            Classifier = classifier,
+            Classifier = registration.Classifier,
+            OnRetry = registration.OnRetry,
         };
 }

@@ -24,6 +24,7 @@ internal sealed class RequestPolicy
         Retry = new RetryRules(options.Retry);
         ForeignHosts = options.ForeignHosts;
         TracksBodies = options.TrackResponseBodies;
+        OnRetry = options.OnRetry;
         _classifier = options.Classifier == Default ? null : options.Classifier;
     }
 
@@ -46,6 +47,9 @@ internal sealed class RequestPolicy
     public ForeignHosts ForeignHosts { get; }
 
     public bool TracksBodies { get; }
+
+    /// <summary>The application's own callback before each further attempt.</summary>
+    public Action<RetryEvent>? OnRetry { get; }
 
     /// <summary>What an attempt's response or exception shows about its backend.</summary>
     /// <param name="clock">The pool's, which the default classification holds dates against.</param>

@@ -102,6 +102,30 @@ internal static class RequestTelemetry
         }
     }
 
+    /// <summary>An attempt that could have helped is not made.</summary>
+    /// <param name="number">Which attempt of the request failed.</param>
+    /// <param name="reason">One of <see cref="SuppressionReasons"/>.</param>
+    public static void RecordSuppression(BackendLease lease, int number, string reason)
+    {
+        var pool = lease.Backend.Pool;
+        if (Instruments.SuppressedRetries.Enabled)
+        {
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                (pool, reason),
+                static suppression =>
+                    Instruments.SuppressedRetries.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, suppression.pool.Name),
+                        new(TelemetryNames.ReasonTag, suppression.reason)
+                    )
+            );
+        }
+
+        LogMessages.RetrySuppressed(pool.Logger, pool.Name, number, lease.Backend.Name, reason);
+    }
+
     /// <param name="kind">One of <see cref="TimeoutKinds"/>.</param>
     public static void RecordTimeout(BackendPool pool, string kind)
     {

@@ -4,6 +4,8 @@ using System.Net;
 using System.Runtime.ExceptionServices;
 using Resilience.Backends;
 using Resilience.Primitives;
+using Resilience.Retries;
+using Resilience.Telemetry;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -35,6 +37,7 @@ internal sealed class ResilientCall
     private bool _hasWithdrawn;
     private Expiry _expiry;
     private bool _isAmbientDeadline;
+    private bool _isBudgetExhausted;
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
@@ -82,7 +85,7 @@ internal sealed class ResilientCall
         call._message = new OutgoingMessage(
             request,
             path,
-            Replay.IsIdempotent(request, options),
+            Replay.IsIdempotent(request, options, policy.Retry),
             new IdleLimit(pool.Clock, policy.IdleWrite)
         );
         call.IsAsync = isAsync;
@@ -100,6 +103,10 @@ internal sealed class ResilientCall
         _lease = lease;
         _holdsLease = true;
         previous?.Return(previous.Outcome);
+        if (lease.Previous is not null && _policy.OnRetry is { } onRetry)
+        {
+            Tell(onRetry, TimeSpan.FromTicks(lease.StartedAt - _endedAt));
+        }
 
         _expiry = Expiry.None;
         _exception = null;
@@ -117,6 +124,23 @@ internal sealed class ResilientCall
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
+    }
+
+    /// <summary>Tells the application of the next attempt.</summary>
+    private void Tell(Action<RetryEvent> onRetry, TimeSpan delay)
+    {
+        try
+        {
+            // One that never reached its backend was no attempt, so it is not counted any more.
+            var number = Math.Max(_attempts, 1);
+            onRetry(new RetryEvent(number, new RetryOutcome(_response, _exception), delay));
+        }
+#pragma warning disable CA1031 // Logged: whatever the application's callback throws must not reach the request.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            LogMessages.OnRetryFailed(_pool.Logger, exception, _pool.Name);
+        }
     }
 
     /// <summary>Learns what the attempt showed, and tells circuit, passive checker and metrics.</summary>
@@ -342,26 +366,42 @@ internal sealed class ResilientCall
     private bool MayTryAgain()
     {
         var outcome = _lease!.Outcome;
-        if (
-            _callerToken.IsCancellationRequested
-            || !(_options?.Retry ?? _policy.Retry.IsEnabled)
-            || !(outcome.NeverSent || _message.IsIdempotent)
-            || !_message.CanSendAgain(_options?.IsContentReplayable)
-            || !_deadline.Allows(TimeSpan.Zero, _endedAt)
-        )
+        if (_callerToken.IsCancellationRequested || !(_options?.Retry ?? _policy.Retry.IsEnabled))
         {
             return false;
         }
 
-        if (outcome.NeverSent && !new PickContext(_lease.Previous, _pool.Random).HasTried(_lease.Backend))
+        var isFree = outcome.NeverSent && !new PickContext(_lease.Previous, _pool.Random).HasTried(_lease.Backend);
+        if (!isFree && _attempts >= _policy.Retry.MaxAttempts)
+        {
+            return false;
+        }
+
+        var obstacle =
+            !(outcome.NeverSent || _message.IsIdempotent) ? SuppressionReasons.NotIdempotent
+            : !_message.CanSendAgain(_options?.IsContentReplayable) ? SuppressionReasons.NotReplayable
+            : !_deadline.Allows(TimeSpan.Zero, _endedAt) ? SuppressionReasons.Deadline
+            : null;
+        if (obstacle is null && isFree)
         {
             // It never reached the backend: the first time for each, this is no attempt and costs nothing.
             _attempts--;
             return true;
         }
 
-        _hasWithdrawn = _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw(out _withdrawnAt);
-        return _hasWithdrawn;
+        if (obstacle is null)
+        {
+            _hasWithdrawn = _pool.Budget.TryWithdraw(out _withdrawnAt);
+            _isBudgetExhausted = !_hasWithdrawn;
+            obstacle = _hasWithdrawn ? null : SuppressionReasons.Budget;
+        }
+
+        if (obstacle is not null)
+        {
+            RequestTelemetry.RecordSuppression(_lease, _attempts, obstacle);
+        }
+
+        return obstacle is null;
     }
 
     private HttpResponseMessage Deliver(HttpResponseMessage response)
@@ -421,6 +461,13 @@ internal sealed class ResilientCall
             _ => exception,
         };
         surfaced.Data[Attempts.DataKey] = Attempts.Describe(_lease);
+        if (_isBudgetExhausted)
+        {
+            surfaced.Data[RetryPolicy.BudgetExhaustedKey] =
+                $"The retry budget of pool '{_pool.Name}' refused attempt {_attempts + 1} of at most "
+                + $"{_policy.Retry.MaxAttempts}: too large a share of recent requests were retries (Retry:Budget).";
+        }
+
         if (ReferenceEquals(surfaced, exception))
         {
             ExceptionDispatchInfo.Throw(exception);
@@ -477,6 +524,7 @@ internal sealed class ResilientCall
         _attempts = 0;
         _expiry = Expiry.None;
         _isAmbientDeadline = false;
+        _isBudgetExhausted = false;
         _hasSearched = false;
         _isDelivered = false;
     }

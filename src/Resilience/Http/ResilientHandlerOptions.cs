@@ -38,6 +38,15 @@ public sealed class ResilientHandlerOptions
     /// <value>The default is <see cref="OutcomeClassifier.Classify"/>.</value>
     public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classifier { get; set; } = OutcomeClassifier.Classify;
 
+    /// <summary>
+    /// Called before each further attempt of a request, after its wait: which attempt failed, how (the
+    /// <see cref="HttpResponseMessage"/>, which must not be read or kept, or the exception), and how long was waited.
+    /// Attempts that never reached their backend are told of too, under the number of the attempt that they repeat. Runs on the
+    /// request path: must be quick and thread-safe. What it throws is logged and survived.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>.</value>
+    public Action<RetryEvent>? OnRetry { get; set; }
+
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
             .. Ranges.Below(nameof(Timeouts), Timeouts?.Problems()),

@@ -19,6 +19,7 @@ public static class TelemetryNames
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
     internal const string Retries = "resilience.retries";
+    internal const string SuppressedRetries = "resilience.retries.suppressed";
     internal const string Timeouts = "resilience.timeouts";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";

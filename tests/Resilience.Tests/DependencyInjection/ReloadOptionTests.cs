@@ -109,6 +109,12 @@ public sealed class ReloadOptionTests
         ["Retry:Multiplier"] = new("3", scene => Policy(scene).Retry.DelayBefore(3, 0), Millis(200), Millis(300)),
         ["Retry:MaxDelay"] = new("00:00:01", scene => Policy(scene).Retry.DelayBefore(90, 0), Seconds(10), Seconds(1)),
         ["Retry:Jitter"] = new("0", scene => Policy(scene).Retry.DelayBefore(2, 0.5), Millis(50), Millis(100)),
+        ["Retry:IdempotentMethods:0"] = new(
+            "QUERY",
+            scene => Policy(scene).Retry.IsIdempotent(HttpMethod.Get),
+            true,
+            false
+        ),
         ["Retry:MaxRetryAfter"] = new("00:00:03", scene => Policy(scene).Retry.MaxRetryAfter, Seconds(30), Seconds(3)),
         ["Retry:Budget:Ratio"] = new("1", BalanceAfterTenRequests, 102, 110),
         ["Retry:Budget:MinimumPerSecond"] = new("1", scene => scene.Pool("catalog").Budget.Balance, 100, 10),
