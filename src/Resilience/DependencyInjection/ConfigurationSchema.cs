@@ -64,7 +64,9 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.Transport), Transport()),
             (nameof(ResilientBackendsOptions.LogicalAddress), Address),
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
-            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag)
+            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
+            (nameof(ResilientBackendsOptions.BufferRequestsUpTo), Whole),
+            (nameof(ResilientBackendsOptions.BufferResponsesUpTo), Whole)
         );
 
     /// <summary>The keys that are known here, for the test that compares them with the options.</summary>

@@ -54,6 +54,8 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             .. Ranges.Below(nameof(options.Transport), options.Transport?.Problems()),
             (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
+            (nameof(options.BufferRequestsUpTo), Ranges.Problem(options.BufferRequestsUpTo, 0, Buffering.Most)),
+            (nameof(options.BufferResponsesUpTo), Ranges.Problem(options.BufferResponsesUpTo, 0, Buffering.Most)),
         ];
 
     private static List<(string Option, string? Problem)> BackendsRules(IList<BackendOptions> backends)

@@ -19,6 +19,7 @@ internal struct OutgoingMessage
     private readonly RequestPath _path;
     private readonly TraceHeaders _traceHeaders;
     private readonly IdleLimit _idle;
+    private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
     private Uri? _target;
     private string? _host;
@@ -69,7 +70,9 @@ internal struct OutgoingMessage
     public readonly bool CanSendAgain(bool? isReplayable)
     {
         _attemptContent?.Revoke();
-        return _attemptContent is not { HasBegun: true } || (isReplayable ?? Replay.IsReplayable(_content));
+        return _attemptContent is not { HasBegun: true }
+            || _buffered is not null
+            || (isReplayable ?? Replay.IsReplayable(_content));
     }
 
     /// <summary>
@@ -96,6 +99,23 @@ internal struct OutgoingMessage
     /// </summary>
     private readonly bool IsExtendedConnect => Request.Headers.Protocol is not null;
 
+    /// <summary>Whether the content can be sent only once, and is no longer than what may be kept to send it again.</summary>
+    public readonly bool IsBufferable(int limit, bool? isReplayable, out int length)
+    {
+        var known = _content is null ? 0 : ContentHeaders.LengthOf(_content) ?? 0;
+        length = (int)Math.Min(known, int.MaxValue);
+        return known > 0 && known <= limit && !(isReplayable ?? Replay.IsReplayable(_content));
+    }
+
+    /// <summary>Reads the content into memory; the attempts send what was read.</summary>
+    public readonly ValueTask<HttpContent> ReadContentAsync(
+        int length,
+        bool isAsync,
+        CancellationToken cancellationToken
+    ) => Buffering.ReadRequestAsync(_content!, length, isAsync, cancellationToken);
+
+    public void SendInstead(HttpContent buffered) => _buffered = buffered;
+
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
     public void AimAt(Backend backend)
     {
@@ -121,7 +141,7 @@ internal struct OutgoingMessage
 
         if (_content is not null)
         {
-            Request.Content = _attemptContent = new AttemptContent(_content, _idle);
+            Request.Content = _attemptContent = new AttemptContent(_buffered ?? _content, _idle);
         }
         else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
         {

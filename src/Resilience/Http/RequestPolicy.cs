@@ -25,6 +25,8 @@ internal sealed class RequestPolicy
         ForeignHosts = options.ForeignHosts;
         TracksBodies = options.TrackResponseBodies;
         OnRetry = options.OnRetry;
+        BufferRequestsUpTo = options.BufferRequestsUpTo;
+        BufferResponsesUpTo = options.BufferResponsesUpTo;
         _classifier = options.Classifier == Default ? null : options.Classifier;
     }
 
@@ -47,6 +49,10 @@ internal sealed class RequestPolicy
     public ForeignHosts ForeignHosts { get; }
 
     public bool TracksBodies { get; }
+
+    public int BufferRequestsUpTo { get; }
+
+    public int BufferResponsesUpTo { get; }
 
     /// <summary>The application's own callback before each further attempt.</summary>
     public Action<RetryEvent>? OnRetry { get; }

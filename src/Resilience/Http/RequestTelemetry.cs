@@ -152,6 +152,7 @@ internal static class RequestTelemetry
         Stop(pool, span);
     }
 
+    /// <param name="nothingSent">Why no backend was even looked for.</param>
     /// <param name="span">The request's span, which its own layer ends.</param>
     public static void RecordRequest(
         BackendPool pool,
@@ -159,14 +160,13 @@ internal static class RequestTelemetry
         BackendLease? last,
         bool isDelivered,
         bool isCancelled,
-        bool isTooLate,
+        string? nothingSent,
         Activity? span
     )
     {
         var result =
             isCancelled && !isDelivered ? "cancelled"
-            : isTooLate ? TimeoutKinds.Deadline
-            : last is null ? "no_backend"
+            : last is null ? nothingSent ?? "no_backend"
             : ResultOf(last.Outcome);
         span?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name)
             .SetTag(TelemetryNames.ResultTag, result)

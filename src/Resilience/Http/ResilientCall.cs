@@ -38,6 +38,8 @@ internal sealed class ResilientCall
     private Expiry _expiry;
     private bool _isAmbientDeadline;
     private bool _isBudgetExhausted;
+    private bool _hasContentFailed;
+    private bool _isBuffered;
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
@@ -114,6 +116,7 @@ internal sealed class ResilientCall
         _response = null;
         response?.Dispose();
         _attempts++;
+        _isBuffered = false;
         _message.AimAt(lease.Backend);
         if (_policy.DeadlineHeader is { } header)
         {
@@ -140,6 +143,76 @@ internal sealed class ResilientCall
 #pragma warning restore CA1031
         {
             LogMessages.OnRetryFailed(_pool.Logger, exception, _pool.Name);
+        }
+    }
+
+    /// <summary>Whether the content has to be read into memory before the first attempt.</summary>
+    public bool WantsContent
+    {
+        get
+        {
+            var limit = _options?.BufferRequestUpTo ?? _policy.BufferRequestsUpTo;
+            return limit > 0 && _message.IsBufferable(limit, _options?.IsContentReplayable, out _);
+        }
+    }
+
+    /// <summary>Reads the content into memory, within the request's time.</summary>
+    public async Task ReadContentAsync()
+    {
+        _message.IsBufferable(int.MaxValue, _options?.IsContentReplayable, out var length);
+        _hasSearched = true;
+        var limit = TimeLimit.Start(_pool.Clock, CutToDeadline(Timeout.InfiniteTimeSpan, _startedAt), _callerToken);
+        try
+        {
+            var reading = _message.ReadContentAsync(length, IsAsync, limit.Token);
+            _hasContentFailed = true;
+            _message.SendInstead(await reading.ConfigureAwait(false));
+            _hasContentFailed = false;
+        }
+        catch (OperationCanceledException exception) when (limit.HasEnded)
+        {
+            _expiry =
+                _callerToken.IsCancellationRequested ? Expiry.Caller
+                : _isAmbientDeadline ? Expiry.Deadline
+                : Expiry.Total;
+            throw Surface(exception);
+        }
+        finally
+        {
+            limit.End(_pool.Clock, isTokenFree: false);
+        }
+    }
+
+    /// <summary>Whether the attempt has a response whose body is to be read before it counts as a success.</summary>
+    public bool WantsBody(Task<HttpResponseMessage> sending)
+    {
+        var limit = _options?.BufferResponseUpTo ?? _policy.BufferResponsesUpTo;
+        return limit > 0
+            && sending.IsCompletedSuccessfully
+            && sending.Result is { } response
+            && HasBody(response, out var length)
+            && length <= limit;
+    }
+
+    /// <summary>Reads the body into memory, within the attempt's time; one that breaks fails the attempt.</summary>
+    public async Task<HttpResponseMessage> ReadBodyAsync(Task<HttpResponseMessage> sending)
+    {
+        var response = await sending.ConfigureAwait(false);
+        try
+        {
+            HasBody(response, out var length);
+            var body = response.Content;
+            response.Content = await Buffering
+                .ReadResponseAsync(body, (int)length.GetValueOrDefault(), IsAsync, _limit.Token)
+                .ConfigureAwait(false);
+            body.Dispose();
+            _isBuffered = true;
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
         }
     }
 
@@ -284,7 +357,7 @@ internal sealed class ResilientCall
             _lease,
             _isDelivered,
             isCancelled: _callerToken.IsCancellationRequested,
-            isTooLate: _lease is null && _expiry == Expiry.Deadline,
+            nothingSent: _lease is null ? ReasonToSendNothing() : null,
             Span
         );
         Forget();
@@ -321,6 +394,11 @@ internal sealed class ResilientCall
             ? _isAmbientDeadline ? Expiry.Deadline
                 : Expiry.Total
         : Expiry.Attempt;
+
+    private string? ReasonToSendNothing() =>
+        _expiry is Expiry.Deadline or Expiry.Total ? TimeoutKinds.Deadline
+        : _hasContentFailed ? "request"
+        : null;
 
     private string? TimeoutOf(in AttemptOutcome outcome) =>
         _expiry switch
@@ -407,7 +485,7 @@ internal sealed class ResilientCall
     private HttpResponseMessage Deliver(HttpResponseMessage response)
     {
         var lease = _lease!;
-        if (_holdsLease && _policy.TracksBodies && HasBody(response, out var length))
+        if (_holdsLease && _policy.TracksBodies && !_isBuffered && HasBody(response, out var length))
         {
             var attemptTimeout = OwnAttemptTimeout;
             var outlivesAt =
@@ -525,6 +603,8 @@ internal sealed class ResilientCall
         _expiry = Expiry.None;
         _isAmbientDeadline = false;
         _isBudgetExhausted = false;
+        _hasContentFailed = false;
+        _isBuffered = false;
         _hasSearched = false;
         _isDelivered = false;
     }

@@ -157,6 +157,8 @@ public sealed class ReloadOptionTests
             ForeignHosts.Refuse,
             ForeignHosts.PassThrough
         ),
+        ["BufferRequestsUpTo"] = new("10", scene => Policy(scene).BufferRequestsUpTo, 0, 10),
+        ["BufferResponsesUpTo"] = new("20", scene => Policy(scene).BufferResponsesUpTo, 0, 20),
         ["TrackResponseBodies"] = new("false", scene => Policy(scene).TracksBodies, true, false),
     };
 
