@@ -30,7 +30,7 @@ public class FailoverBenchmarks
         _bare.Verify(SendBare, Sendings);
         _polly = Open(transport => new PollyHandler(transport));
         _roundRobinPolly = Open(transport => new RoundRobinPollyHandler(Addresses.Three, transport));
-        _pool = new OurPool(Addresses.Three);
+        _pool = new OurPool(Addresses.Three, everySecondSendingFails: true);
         _ours = Open(transport => _pool.Wrap(transport));
     }
 

@@ -14,7 +14,10 @@ internal sealed class OurPool : IDisposable
 {
     private readonly BackendPool _pool;
 
-    public OurPool(IReadOnlyList<Uri> addresses)
+    /// <param name="everySecondSendingFails">
+    /// Whether half of all sendings fail, which the rule of the failure rate would not stand by and watch.
+    /// </param>
+    public OurPool(IReadOnlyList<Uri> addresses, bool everySecondSendingFails = false)
     {
         _pool = new BackendPool(
             "catalog",
@@ -22,7 +25,13 @@ internal sealed class OurPool : IDisposable
             new RoundRobinSelector(),
             new BackendPoolOptions { RetryBudget = new RetryBudgetOptions { Ratio = 2 } }
         );
-        _ = new PassiveHealthChecker(_pool);
+        var passive = new PassiveHealthOptions();
+        if (everySecondSendingFails)
+        {
+            passive.FailureRate = 0;
+        }
+
+        _ = new PassiveHealthChecker(_pool, passive);
     }
 
     public ResilientHandler Wrap(HttpMessageHandler transport, bool tracksBodies = true) =>
