@@ -69,9 +69,7 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
-            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
-            (nameof(ResilientBackendsOptions.BufferRequestsUpTo), Whole),
-            (nameof(ResilientBackendsOptions.BufferResponsesUpTo), Whole)
+            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag)
         );
 
     /// <summary>The keys that are known here, for the test that compares them with the options.</summary>
@@ -232,7 +230,6 @@ internal sealed class ConfigurationSchema
             (nameof(RetryOptions.MaxDelay), Duration),
             (nameof(RetryOptions.Jitter), Number),
             (nameof(RetryOptions.MaxRetryAfter), Duration),
-            (nameof(RetryOptions.IdempotentMethods), List(Text)),
             (
                 nameof(RetryOptions.Budget),
                 Section(
@@ -248,10 +245,7 @@ internal sealed class ConfigurationSchema
             (nameof(TimeoutOptions.Total), Duration),
             (nameof(TimeoutOptions.Attempt), Duration),
             (nameof(TimeoutOptions.Connect), Duration),
-            (nameof(TimeoutOptions.IdleRead), Duration),
-            (nameof(TimeoutOptions.IdleWrite), Duration),
-            (nameof(TimeoutOptions.IdleConnection), Duration),
-            (nameof(TimeoutOptions.DeadlineHeader), Text)
+            (nameof(TimeoutOptions.IdleConnection), Duration)
         );
 
     private static ConfigurationSchema Transport() =>

@@ -42,7 +42,9 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         var selector = registration.Selector?.Invoke(services) ?? new RoundRobinSelector();
         var random = registration.Random?.Invoke(services);
         var probe = CreateProbe(services);
-        Policy = new RequestPolicySource(new RequestPolicy(registration.Name, _options.ForHandler(registration)));
+        Policy = new RequestPolicySource(
+            new RequestPolicy(registration.Name, _options.ForHandler(registration.Classifier))
+        );
         Pool = new BackendPool(
             registration.Name,
             _options.Backends.Select(backend => backend.ToDefinition()),
@@ -191,7 +193,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         options.LogicalAddress = _options.LogicalAddress;
         // All that can fail comes before the first change.
         var definitions = options.Backends.Select(backend => backend.ToDefinition()).ToArray();
-        var policy = new RequestPolicy(Pool.Name, options.ForHandler(_registration));
+        var policy = new RequestPolicy(Pool.Name, options.ForHandler(_registration.Classifier));
         Pool.Apply(definitions);
         Pool.Configure(options.ForPool());
         _passive.Configure(options.PassiveHealth);

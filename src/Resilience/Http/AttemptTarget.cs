@@ -1,5 +1,3 @@
-using Resilience.Timeouts;
-
 namespace Resilience.Http;
 
 /// <summary>
@@ -7,8 +5,7 @@ namespace Resilience.Http;
 /// failed, which tells a broken connection from a content that throws or breaks its promised length. Not thread-safe, as
 /// streams are not.
 /// </summary>
-/// <param name="watch">Ends the attempt when the connection takes too long over a write.</param>
-internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : Stream
+internal sealed class AttemptTarget(Stream stream) : Stream
 {
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed { get; private set; }
@@ -100,7 +97,6 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : St
 
     private async ValueTask NoteAsync(ValueTask writing)
     {
-        watch?.BeginWait();
         try
         {
             await writing.ConfigureAwait(false);
@@ -108,10 +104,6 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : St
         catch (Exception) when (Note())
         {
             throw;
-        }
-        finally
-        {
-            watch?.EndWait();
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Json;
-using Resilience.Retries;
 
 namespace Resilience.Http;
 
@@ -13,9 +12,9 @@ internal static class Replay
     /// Whether sending the request twice does no harm: marked so, or of an idempotent method (RFC 9110, section
     /// 9.2.2), or with an idempotency key.
     /// </summary>
-    public static bool IsIdempotent(HttpRequestMessage request, ResilientRequestOptions? options, RetryRules rules) =>
+    public static bool IsIdempotent(HttpRequestMessage request, ResilientRequestOptions? options) =>
         options?.IsIdempotent
-        ?? (rules.IsIdempotent(request.Method) || request.Headers.NonValidated.Contains(IdempotencyKey));
+        ?? (IsIdempotent(request.Method) || request.Headers.NonValidated.Contains(IdempotencyKey));
 
     /// <summary>Whether the content yields the same bytes each time that it is serialised.</summary>
     public static bool IsReplayable(HttpContent? content) =>
@@ -26,6 +25,14 @@ internal static class Replay
             MultipartContent parts => parts.All(IsReplayable),
             _ => false,
         };
+
+    private static bool IsIdempotent(HttpMethod method) =>
+        method == HttpMethod.Get
+        || method == HttpMethod.Head
+        || method == HttpMethod.Put
+        || method == HttpMethod.Delete
+        || method == HttpMethod.Options
+        || method == HttpMethod.Trace;
 
     /// <summary>An asynchronous sequence can often be read only once.</summary>
     [UnconditionalSuppressMessage(

@@ -38,7 +38,4 @@ public enum WireFault
 
     /// <summary>Reads the request and never answers.</summary>
     AcceptAndNeverAnswer,
-
-    /// <summary>Answers with a part of the body that it promises, and then sends nothing more.</summary>
-    StallMidBody,
 }
