@@ -41,6 +41,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     private BackendPicker? _picker;
     private IOutcomeObserver? _observer;
     private long _rebuiltAt = long.MinValue / 2;
+    private bool _notesSuccesses;
     private bool _isStale;
     private bool _isDisposed;
 
@@ -109,6 +110,13 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     {
         get => Volatile.Read(ref _observer);
         set => Volatile.Write(ref _observer, value);
+    }
+
+    /// <summary>Whether each backend keeps when it last answered well: probes may then be skipped.</summary>
+    internal bool NotesSuccesses
+    {
+        get => Volatile.Read(ref _notesSuccesses);
+        set => Volatile.Write(ref _notesSuccesses, value);
     }
 
     internal bool IsDisposed => Volatile.Read(ref _isDisposed);

@@ -176,6 +176,7 @@ internal sealed class ConfigurationSchema
             (nameof(HealthCheckOptions.InitialDelay), Duration),
             (nameof(HealthCheckOptions.FailureBackoff), Flag),
             (nameof(HealthCheckOptions.Spread), Flag),
+            (nameof(HealthCheckOptions.SkipWhileTrafficSucceeds), Flag),
             (nameof(HealthCheckOptions.MaxConcurrency), Whole)
         );
 

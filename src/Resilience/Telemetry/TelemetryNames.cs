@@ -18,6 +18,7 @@ public static class TelemetryNames
     internal const string RequestDuration = "resilience.request.duration";
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
+    internal const string SkippedProbes = "resilience.probe.skips";
     internal const string Retries = "resilience.retries";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";

@@ -95,6 +95,16 @@ public sealed class HealthCheckOptions
     /// <value>The default is <see langword="true"/>.</value>
     public bool Spread { get; set; } = true;
 
+    /// <summary>
+    /// Whether a probe is left out while requests prove the same: a success of theirs then counts as if the backend had
+    /// been probed at that moment. A backend of which any request or probe has failed since, or that is out for whatever
+    /// reason, is probed in any case, and so is one that has had no request.
+    /// </summary>
+    /// <value>
+    /// The default is <see langword="false"/>: a backend may know of itself, and say to probes, what requests do not show.
+    /// </value>
+    public bool SkipWhileTrafficSucceeds { get; set; }
+
     /// <summary>Probes under way at once. Range: 1 to 1,024.</summary>
     /// <value>
     /// The default is <see langword="null"/>: as many as it takes, from 10 to 1,024

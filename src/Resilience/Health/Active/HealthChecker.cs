@@ -23,6 +23,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private ProbeSchedule? _last;
     private long _succeeded;
     private long _failed;
+    private long _skipped;
     private int _stops;
     private bool _isStartWanted;
     private bool _isDisposed;
@@ -45,6 +46,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _pool = pool;
         _clock = pool.Clock;
         _rules = new HealthRules(options);
+        pool.NotesSuccesses = _rules.IsTrafficEnough;
         _probe = probe ?? new ConfiguredHealthProbe(options);
         _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
@@ -57,7 +59,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     public void Start() => Begin();
 
     /// <summary>How many probes of this checker have ended, and how, those of backends that have left included.</summary>
-    public ProbeStatistics Statistics => new(Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed));
+    public ProbeStatistics Statistics =>
+        new(Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed), Interlocked.Read(ref _skipped));
 
     /// <summary>
     /// Starts probing in the background and waits until every backend has been probed once; at once if checks are switched
@@ -181,6 +184,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         lock (_gate)
         {
             _rules = rules;
+            _pool.NotesSuccesses = rules.IsTrafficEnough;
             wasRunning = _running is { IsPeriodic: true };
             if (_running is { IsPeriodic: true } run && rules.IsEnabled)
             {
@@ -382,8 +386,16 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// </summary>
     private async Task WorkAsync(ProbeSchedule run)
     {
-        while (TryTake(run) is { } probe)
+        while (TryTake(run, out var isSkipped) is { } probe)
         {
+            if (isSkipped)
+            {
+                Interlocked.Increment(ref _skipped);
+                probe.Backend.CountSkippedProbe();
+                _telemetry.Skipped(probe.Backend);
+                continue;
+            }
+
             var result = await ProbeAsync(run, probe).ConfigureAwait(false);
             if (result is not null)
             {
@@ -396,9 +408,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    private ScheduledProbe? TryTake(ProbeSchedule run)
+    /// <param name="isSkipped">Whether there is nothing to do for it: requests have shown what it would.</param>
+    private ScheduledProbe? TryTake(ProbeSchedule run, out bool isSkipped)
     {
         ScheduledProbe? probe;
+        isSkipped = false;
         (TimeSpan Late, int Backends, int Workers)? behind = null;
         lock (_gate)
         {
@@ -409,6 +423,12 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 if (run.FallsBehind(wasDue, _rules) is { } late)
                 {
                     behind = (late, run.Count, _rules.WorkersFor(run.Count));
+                }
+
+                if (run.Skips(probe, _rules))
+                {
+                    isSkipped = true;
+                    Dispatch(run);
                 }
             }
         }

@@ -17,6 +17,7 @@ internal sealed class HealthRules
         Ranges.ThrowIfAny("health check options", options.Problems());
         IsEnabled = options.Enabled;
         IsSpread = options.Spread;
+        IsTrafficEnough = options.SkipWhileTrafficSucceeds;
         Path = options.Path;
         Timeout = options.Timeout;
         Interval = options.Interval;
@@ -31,6 +32,9 @@ internal sealed class HealthRules
     public bool IsEnabled { get; }
 
     public bool IsSpread { get; }
+
+    /// <summary>Whether a success of a request stands for one of a probe.</summary>
+    public bool IsTrafficEnough { get; }
 
     public string Path { get; }
 

@@ -186,6 +186,29 @@ internal sealed class ProbeSchedule : IDisposable
     }
 
     /// <summary>
+    /// Leaves out a probe that has just been taken, if requests prove what it would: the next one is then due as if this
+    /// had been sent when the last of them succeeded. One that is late already is sent.
+    /// </summary>
+    public bool Skips(ScheduledProbe probe, HealthRules rules)
+    {
+        if (!rules.IsTrafficEnough || !IsPeriodic || probe.HasLeft || probe.TakeProof() is not { } provenAt)
+        {
+            return false;
+        }
+
+        var now = _clock.Milliseconds;
+        var due = rules.NextAfter(provenAt, now, ActiveVerdict.Healthy, 1, 0, _random.NextDouble());
+        if (due <= now)
+        {
+            return false;
+        }
+
+        _underWay.Remove(probe);
+        Plan(probe, due);
+        return true;
+    }
+
+    /// <summary>
     /// How late a probe begins that has just been taken, if that is the first one so late that backends are probed less
     /// often than they should be; probing has caught up when one is less than half an interval late.
     /// </summary>

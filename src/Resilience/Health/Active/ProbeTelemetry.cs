@@ -21,6 +21,24 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     public void Probed(ScheduledProbe probe, ProbeResult result) =>
         Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
 
+    /// <summary>A probe was due, and traffic has made it unnecessary.</summary>
+    public void Skipped(Backend backend) =>
+        Tell(
+            backend,
+            static (telemetry, backend) =>
+            {
+                LogMessages.ProbeSkipped(telemetry._logger, telemetry.Pool, backend.Name);
+                if (Instruments.SkippedProbes.Enabled)
+                {
+                    Instruments.SkippedProbes.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, telemetry.Pool),
+                        new(TelemetryNames.BackendTag, backend.Name)
+                    );
+                }
+            }
+        );
+
     /// <summary>Every backend has answered the first round with 404.</summary>
     public void PathMissing(string path) =>
         Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry._logger, telemetry.Pool, path));
