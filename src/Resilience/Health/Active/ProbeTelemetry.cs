@@ -120,16 +120,10 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            try
-            {
-                LogMessages.ProbeListenerThrew(_logger, exception, pool);
-            }
-#pragma warning disable CA1031 // Law 13: it is the logger that throws; nobody is left to tell.
-            catch (Exception)
-#pragma warning restore CA1031
-            {
-                // Probing goes on all the same.
-            }
+            Listeners.Write(
+                (Telemetry: this, exception),
+                static it => LogMessages.ProbeListenerThrew(it.Telemetry._logger, it.exception, it.Telemetry.Pool)
+            );
         }
     }
 }
