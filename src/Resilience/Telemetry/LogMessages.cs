@@ -140,6 +140,14 @@ internal static partial class LogMessages
     public static partial void ProbeSkipped(ILogger logger, string pool, string backend);
 
     [LoggerMessage(
+        212,
+        LogLevel.Warning,
+        "Pool {Pool}: the start has waited {Wait} for the first probes and goes on; {Late} of {Backends} backends have not "
+            + "been probed yet, and take traffic"
+    )]
+    public static partial void FirstRoundLate(ILogger logger, string pool, TimeSpan wait, int late, int backends);
+
+    [LoggerMessage(
         208,
         LogLevel.Warning,
         "Pool {Pool}: probing has fallen behind, a probe began {Late} late where one is due every {Interval} "

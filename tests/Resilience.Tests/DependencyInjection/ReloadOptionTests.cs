@@ -233,6 +233,7 @@ public sealed class ReloadOptionTests
     private static readonly Dictionary<string, string> Fixed = new()
     {
         ["Retry:Budget:Window"] = "P:Resilience.Retries.RetryBudgetOptions.Window",
+        ["HealthCheck:StartupWait"] = "P:Resilience.Health.Active.HealthCheckOptions.StartupWait",
         ["LogicalAddress"] = "P:Resilience.DependencyInjection.ResilientBackendsOptions.LogicalAddress",
     };
 
