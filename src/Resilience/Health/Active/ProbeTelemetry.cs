@@ -17,6 +17,14 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     private readonly ILogger _logger =
         loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
 
+    /// <summary>Probing has begun.</summary>
+    public void Started(int backends, TimeSpan interval) =>
+        Tell(
+            (backends, interval),
+            static (telemetry, it) =>
+                LogMessages.ProbingStarted(telemetry._logger, telemetry.Pool, it.backends, it.interval)
+        );
+
     /// <summary>A probe has ended.</summary>
     public void Probed(ScheduledProbe probe, ProbeResult result) =>
         Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
