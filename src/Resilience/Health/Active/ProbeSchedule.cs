@@ -113,10 +113,23 @@ internal sealed class ProbeSchedule : IDisposable
     /// <summary>Due times survive new rules, so that frequent reloads starve nothing, but none stays later than they allow.</summary>
     public void Shorten(HealthRules rules)
     {
-        var latest = _clock.Milliseconds + (long)rules.Interval.TotalMilliseconds;
+        var now = _clock.Milliseconds;
         foreach (var probe in _members.Values)
         {
-            if (probe.DueAt != ScheduledProbe.NotDue && probe.DueAt > latest)
+            // The first one is due after the initial delay, however long that is.
+            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAt is not null)
+            {
+                continue;
+            }
+
+            var backend = probe.Backend;
+            var latest = rules.LatestAfter(
+                now,
+                backend.ActiveVerdict,
+                backend.ConsecutiveProbeSuccesses,
+                backend.ConsecutiveProbeFailures
+            );
+            if (probe.DueAt > latest)
             {
                 Plan(probe, latest);
             }
