@@ -6,7 +6,8 @@ using Resilience.Tests.Infrastructure;
 namespace Resilience.Tests.Backends;
 
 /// <summary>
-/// Law 12: the snapshot is derived from the states, no update is lost, and at rest the two are equal.
+/// Law 12: the snapshot is derived from the states, no update is lost, and at rest the two are equal; readers take no
+/// lock (R130).
 /// </summary>
 public sealed class PoolConsistencyTests
 {
@@ -169,7 +170,7 @@ public sealed class PoolConsistencyTests
     }
 
     /// <summary>
-    /// Two changes at the very same time, each of which rebuilds at once because the pool was at rest: the later
+    /// Point 11 of what the peers get wrong. Two changes at the very same time, each of which rebuilds at once because the pool was at rest: the later
     /// snapshot must know of both.
     /// </summary>
     [Fact]
