@@ -20,15 +20,17 @@ internal sealed class HttpRig : IDisposable
         int backends = 1,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null
+        CollectingLoggerFactory? loggers = null,
+        string name = "catalog"
     )
-        : this(Enumerable.Range(1, backends).Select(Define), configure, configurePool, loggers) { }
+        : this(Enumerable.Range(1, backends).Select(Define), configure, configurePool, loggers, name) { }
 
     public HttpRig(
         IEnumerable<BackendDefinition> backends,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null
+        CollectingLoggerFactory? loggers = null,
+        string name = "catalog"
     )
     {
         var poolOptions = new BackendPoolOptions();
@@ -36,7 +38,7 @@ internal sealed class HttpRig : IDisposable
         configurePool?.Invoke(poolOptions);
         var options = new ResilientHandlerOptions();
         configure?.Invoke(options);
-        Pool = new BackendPool("catalog", backends, new InOrderSelector(), poolOptions, Time, Random, loggers);
+        Pool = new BackendPool(name, backends, new InOrderSelector(), poolOptions, Time, Random, loggers);
         Transport = new StubHandler(Answer);
         Client = new HttpMessageInvoker(new ResilientHandler(Pool, Transport, options));
     }

@@ -47,6 +47,11 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     {
         _read.TrySetResult();
         ObjectDisposedException.ThrowIf(IsDisposed, this);
+        if (IsHanging && _at == bytes.Length)
+        {
+            return _hanging.Task.GetAwaiter().GetResult();
+        }
+
         var count = Math.Min(Math.Min(buffer.Length, Piece), bytes.Length - _at);
         if (count == 0 && buffer.Length > 0 && failure is not null)
         {
