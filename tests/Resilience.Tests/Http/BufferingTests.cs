@@ -73,7 +73,7 @@ public sealed class BufferingTests
         content.Headers.ContentLength = 5;
 
         var sending = rig.SendAsync(new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content });
-        await body.WhenRead;
+        await body.WhenHanging;
         rig.Time.Advance(TimeSpan.FromSeconds(30));
 
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
