@@ -188,6 +188,21 @@ public sealed class HttpHealthProbeTests
         result.Error.Should().BeSameAs(error);
     }
 
+    /// <summary>The transport's own words say no more than that something went wrong; those inside say what.</summary>
+    [Fact]
+    public async Task LostConnection_IsFailureThatSaysHow()
+    {
+        var error = new HttpRequestException(
+            "An error occurred while sending the request.",
+            new IOException("Connection reset by peer")
+        );
+
+        var result = await ProbeAsync(new StubHandler(_ => throw error));
+
+        result.Detail.Should().Be("GET /health failed: Connection reset by peer");
+        result.Error.Should().BeSameAs(error);
+    }
+
     /// <summary>A connect timeout arrives as a cancellation that nobody asked for; it is a finding, not a broken probe.</summary>
     [Fact]
     public async Task ConnectTimeout_IsFailureNotAnException()
