@@ -51,11 +51,17 @@ public enum FailureKind : byte
     /// <summary>No response headers came within the attempt's time.</summary>
     AttemptTimeout,
 
+    /// <summary>The backend stopped taking the request's content.</summary>
+    ContentStalled,
+
     /// <summary>The response's status says so.</summary>
     Status,
 
     /// <summary>The response's body broke while it was being read.</summary>
     Body,
+
+    /// <summary>The response's body stopped coming while it was being read.</summary>
+    BodyStalled,
 
     /// <summary>The caller's cancellation, or the end of the time for the whole request.</summary>
     Cancelled,
@@ -153,8 +159,10 @@ public readonly record struct AttemptOutcome(
             FailureKind.ConnectionLost => "connection lost",
             FailureKind.MalformedResponse => "malformed response",
             FailureKind.AttemptTimeout => "attempt timeout",
+            FailureKind.ContentStalled => "request content stalled",
             FailureKind.Status => $"status {StatusCode}",
             FailureKind.Body => "response body broke",
+            FailureKind.BodyStalled => "response body stalled",
             FailureKind.Cancelled => "cancelled",
             FailureKind.Request => "the request itself failed",
             _ => "transport error",

@@ -69,7 +69,9 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
-            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag)
+            (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
+            (nameof(ResilientBackendsOptions.BufferRequestsUpTo), Whole),
+            (nameof(ResilientBackendsOptions.BufferResponsesUpTo), Whole)
         );
 
     /// <summary>The keys that are known here, for the test that compares them with the options.</summary>
@@ -230,6 +232,7 @@ internal sealed class ConfigurationSchema
             (nameof(RetryOptions.MaxDelay), Duration),
             (nameof(RetryOptions.Jitter), Number),
             (nameof(RetryOptions.MaxRetryAfter), Duration),
+            (nameof(RetryOptions.IdempotentMethods), List(Text)),
             (
                 nameof(RetryOptions.Budget),
                 Section(
@@ -245,7 +248,10 @@ internal sealed class ConfigurationSchema
             (nameof(TimeoutOptions.Total), Duration),
             (nameof(TimeoutOptions.Attempt), Duration),
             (nameof(TimeoutOptions.Connect), Duration),
-            (nameof(TimeoutOptions.IdleConnection), Duration)
+            (nameof(TimeoutOptions.IdleRead), Duration),
+            (nameof(TimeoutOptions.IdleWrite), Duration),
+            (nameof(TimeoutOptions.IdleConnection), Duration),
+            (nameof(TimeoutOptions.DeadlineHeader), Text)
         );
 
     private static ConfigurationSchema Transport() =>

@@ -42,9 +42,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         var selector = registration.Selector?.Invoke(services) ?? new RoundRobinSelector();
         var random = registration.Random?.Invoke(services);
         var probe = CreateProbe(services);
-        Policy = new RequestPolicySource(
-            new RequestPolicy(registration.Name, _options.ForHandler(registration.Classifier))
-        );
+        Policy = new RequestPolicySource(new RequestPolicy(registration.Name, _options.ForHandler(registration)));
         Pool = new BackendPool(
             registration.Name,
             _options.Backends.Select(backend => backend.ToDefinition()),
@@ -193,7 +191,7 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         options.LogicalAddress = _options.LogicalAddress;
         // All that can fail comes before the first change.
         var definitions = options.Backends.Select(backend => backend.ToDefinition()).ToArray();
-        var policy = new RequestPolicy(Pool.Name, options.ForHandler(_registration.Classifier));
+        var policy = new RequestPolicy(Pool.Name, options.ForHandler(_registration));
         Pool.Apply(definitions);
         Pool.Configure(options.ForPool());
         _passive.Configure(options.PassiveHealth);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
 using Resilience.Health.Active;
 using Resilience.Http;
+using Resilience.Retries;
 
 namespace Resilience.DependencyInjection;
 
@@ -85,6 +86,8 @@ internal sealed class PoolRegistration(string name)
     public Func<IServiceProvider, Random>? Random { get; set; }
 
     public Func<IServiceProvider, HttpMessageHandler>? ProbeHandler { get; set; }
+
+    public Action<RetryEvent>? OnRetry { get; set; }
 
     public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classifier { get; set; } = OutcomeClassifier.Classify;
 

@@ -7,6 +7,7 @@ using Resilience.Backends;
 using Resilience.DependencyInjection;
 using Resilience.Health.Active;
 using Resilience.Http;
+using Resilience.Retries;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -132,6 +133,16 @@ public static class ResilientBackendsExtensions
     {
         ArgumentNullException.ThrowIfNull(classify);
         RegistrationOf(builder).Classifier = classify;
+        return builder;
+    }
+
+    /// <summary>
+    /// Calls the application before each further attempt of a request; see <see cref="ResilientHandlerOptions.OnRetry"/>.
+    /// </summary>
+    public static IResilientBackendsBuilder OnRetry(this IResilientBackendsBuilder builder, Action<RetryEvent> callback)
+    {
+        ArgumentNullException.ThrowIfNull(callback);
+        RegistrationOf(builder).OnRetry += callback;
         return builder;
     }
 

@@ -60,6 +60,21 @@ public sealed class ResilientBackendsOptions
     /// <value>The default is <see langword="true"/>.</value>
     public bool TrackResponseBodies { get; set; } = true;
 
+    /// <summary>
+    /// The longest request content, in bytes, that is read into memory before the first attempt if it could otherwise be
+    /// sent only once, so that it can be retried. Only contents whose length is known. Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is 0: none.</value>
+    public int BufferRequestsUpTo { get; set; }
+
+    /// <summary>
+    /// The longest response body, in bytes, that is read into memory before the response is handed out, so that one that
+    /// breaks or stalls is retried like any failure; the attempt timeout then covers it. Only bodies whose length is known.
+    /// Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is 0: none.</value>
+    public int BufferResponsesUpTo { get; set; }
+
     /// <summary>What was wrong with the configuration that was read into this.</summary>
     internal List<string> ReadingProblems { get; } = [];
 
@@ -89,7 +104,7 @@ public sealed class ResilientBackendsOptions
             FailOpenThreshold = FailOpenThreshold,
         };
 
-    internal ResilientHandlerOptions ForHandler(Func<HttpResponseMessage?, Exception?, AttemptOutcome> classifier) =>
+    internal ResilientHandlerOptions ForHandler(PoolRegistration registration) =>
         new()
         {
             Timeouts = Timeouts,
@@ -97,6 +112,9 @@ public sealed class ResilientBackendsOptions
             LogicalAddress = LogicalAddress,
             ForeignHosts = ForeignHosts,
             TrackResponseBodies = TrackResponseBodies,
-            Classifier = classifier,
+            BufferRequestsUpTo = BufferRequestsUpTo,
+            BufferResponsesUpTo = BufferResponsesUpTo,
+            Classifier = registration.Classifier,
+            OnRetry = registration.OnRetry,
         };
 }

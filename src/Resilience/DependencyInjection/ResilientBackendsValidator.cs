@@ -65,6 +65,8 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
             (nameof(options.FailOpenThreshold), Ranges.Problem(options.FailOpenThreshold, 0, 1)),
             (nameof(options.SummaryInterval), HealthSummary.Problem(options.SummaryInterval)),
+            (nameof(options.BufferRequestsUpTo), Ranges.Problem(options.BufferRequestsUpTo, 0, Buffering.Most)),
+            (nameof(options.BufferResponsesUpTo), Ranges.Problem(options.BufferResponsesUpTo, 0, Buffering.Most)),
         ];
 
     private static List<(string Option, string? Problem)> BackendsRules(IList<BackendOptions> backends)

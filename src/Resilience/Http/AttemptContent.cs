@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net;
+using Resilience.Timeouts;
 
 namespace Resilience.Http;
 
@@ -15,12 +17,15 @@ internal sealed class AttemptContent : HttpContent
     private const int OneRunning = 4;
 
     private readonly HttpContent _inner;
+    private readonly IdleLimit _idle;
     private TaskCompletionSource? _released;
     private int _state;
 
-    public AttemptContent(HttpContent inner)
+    /// <param name="idle">How long a write may wait for the backend to take it.</param>
+    public AttemptContent(HttpContent inner, in IdleLimit idle = default)
     {
         _inner = inner;
+        _idle = idle;
         ContentHeaders.Copy(inner, this);
     }
 
@@ -32,6 +37,9 @@ internal sealed class AttemptContent : HttpContent
     /// bytes than its own <c>Content-Length</c> promised, which the transport answers with an exception.
     /// </summary>
     public bool HasFailed { get; private set; }
+
+    /// <summary>Whether the backend did not take what was written in time.</summary>
+    public bool HasStalled { get; private set; }
 
     /// <summary>Whether the content is not being read now.</summary>
     public bool IsReleased => Volatile.Read(ref _state) < OneRunning;
@@ -78,16 +86,17 @@ internal sealed class AttemptContent : HttpContent
     )
     {
         Begin();
-        var copying = CopyAsync(stream, context, cancellationToken);
-        if (copying.IsCompleted || !cancellationToken.CanBeCanceled)
+        var watch = _idle.Take();
+        var copying = CopyAsync(stream, context, watch, cancellationToken);
+        if (copying.IsCompleted)
         {
+            watch?.Release();
             return copying;
         }
 
-        // A content that ignores its token must not keep the attempt from ending with it; what it throws later on is
-        // nobody's.
-        _ = ObserveAsync(copying);
-        return copying.WaitAsync(cancellationToken);
+        return watch is null && !cancellationToken.CanBeCanceled
+            ? copying
+            : EndInTimeAsync(copying, watch, cancellationToken);
     }
 
     protected override void SerializeToStream(
@@ -151,12 +160,65 @@ internal sealed class AttemptContent : HttpContent
         }
     }
 
+    /// <summary>
+    /// Neither a content that ignores its token nor a backend that takes nothing must keep the attempt from ending. The
+    /// content itself goes on until the transport has closed the connection that it is written to: its buffers may still
+    /// be read there.
+    /// </summary>
+    private async Task EndInTimeAsync(Task copying, IdleWatch? watch, CancellationToken cancellationToken)
+    {
+        watch?.Link(cancellationToken);
+        try
+        {
+            await copying.WaitAsync(watch?.Token ?? cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception)
+        {
+            if (copying.IsCompleted)
+            {
+                await copying.ConfigureAwait(false);
+                return;
+            }
+
+            // What it throws later on is nobody's.
+            _ = ObserveAsync(copying);
+            if (cancellationToken.IsCancellationRequested)
+            {
+                throw new TaskCanceledException(exception.Message, exception, cancellationToken);
+            }
+
+            HasStalled = true;
+            var message = string.Create(
+                CultureInfo.InvariantCulture,
+                $"The backend took nothing of the request's content within the idle write timeout (Timeouts:IdleWrite) of {_idle.Time.TotalSeconds:0.0##} s."
+            );
+            throw new IOException(message, new TimeoutException(message));
+        }
+        finally
+        {
+            if (copying.IsCompleted)
+            {
+                watch?.Release();
+            }
+            else
+            {
+                // Its writes still use the watch.
+                watch?.Unlink();
+            }
+        }
+    }
+
     private static async Task ObserveAsync(Task copying) =>
         await copying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task CopyAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    private async Task CopyAsync(
+        Stream stream,
+        TransportContext? context,
+        IdleWatch? watch,
+        CancellationToken cancellationToken
+    )
     {
-        var target = new AttemptTarget(stream);
+        var target = new AttemptTarget(stream, watch);
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);

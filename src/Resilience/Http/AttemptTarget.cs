@@ -1,3 +1,5 @@
+using Resilience.Timeouts;
+
 namespace Resilience.Http;
 
 /// <summary>
@@ -5,7 +7,8 @@ namespace Resilience.Http;
 /// failed, which tells a broken connection from a content that throws or breaks its promised length. Not thread-safe, as
 /// streams are not.
 /// </summary>
-internal sealed class AttemptTarget(Stream stream) : Stream
+/// <param name="watch">Ends the attempt when the connection takes too long over a write.</param>
+internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : Stream
 {
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed { get; private set; }
@@ -97,6 +100,7 @@ internal sealed class AttemptTarget(Stream stream) : Stream
 
     private async ValueTask NoteAsync(ValueTask writing)
     {
+        watch?.BeginWait();
         try
         {
             await writing.ConfigureAwait(false);
@@ -104,6 +108,10 @@ internal sealed class AttemptTarget(Stream stream) : Stream
         catch (Exception) when (Note())
         {
             throw;
+        }
+        finally
+        {
+            watch?.EndWait();
         }
     }
 

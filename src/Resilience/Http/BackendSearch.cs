@@ -13,7 +13,7 @@ internal sealed class BackendSearch(
     BackendPool pool,
     RetryRules retry,
     string? pinned,
-    Deadline deadline,
+    RequestDeadline deadline,
     bool isAsync,
     CancellationToken callerToken
 )

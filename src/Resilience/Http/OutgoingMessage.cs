@@ -1,5 +1,7 @@
+using System.Globalization;
 using Resilience.Backends;
 using Resilience.Telemetry;
+using Resilience.Timeouts;
 
 namespace Resilience.Http;
 
@@ -16,13 +18,17 @@ internal struct OutgoingMessage
     private readonly HttpContent? _content;
     private readonly RequestPath _path;
     private readonly TraceHeaders _traceHeaders;
+    private readonly IdleLimit _idle;
+    private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
     private Uri? _target;
     private string? _host;
+    private string? _deadlineHeader;
     private bool _isHostReplaced;
     private bool _isExpectationTaken;
 
-    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
+    /// <param name="idle">How long a write of its content may wait for the backend to take it.</param>
+    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent, in IdleLimit idle)
     {
         Request = request;
         IsIdempotent = isIdempotent;
@@ -31,6 +37,7 @@ internal struct OutgoingMessage
         _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
+        _idle = idle;
     }
 
     public HttpRequestMessage Request { get; }
@@ -40,6 +47,9 @@ internal struct OutgoingMessage
 
     /// <summary>Whether it was the content that failed.</summary>
     public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
+
+    /// <summary>Whether the backend did not take the content in time.</summary>
+    public readonly bool HasContentStalled => _attemptContent is { HasStalled: true };
 
     /// <summary>Whether no attempt reads the content now.</summary>
     public readonly bool IsReleased => _attemptContent is not { IsReleased: false };
@@ -60,7 +70,9 @@ internal struct OutgoingMessage
     public readonly bool CanSendAgain(bool? isReplayable)
     {
         _attemptContent?.Revoke();
-        return _attemptContent is not { HasBegun: true } || (isReplayable ?? Replay.IsReplayable(_content));
+        return _attemptContent is not { HasBegun: true }
+            || _buffered is not null
+            || (isReplayable ?? Replay.IsReplayable(_content));
     }
 
     /// <summary>
@@ -87,6 +99,23 @@ internal struct OutgoingMessage
     /// </summary>
     private readonly bool IsExtendedConnect => Request.Headers.Protocol is not null;
 
+    /// <summary>Whether the content can be sent only once, and is no longer than what may be kept to send it again.</summary>
+    public readonly bool IsBufferable(int limit, bool? isReplayable, out int length)
+    {
+        var known = _content is null ? 0 : ContentHeaders.LengthOf(_content) ?? 0;
+        length = (int)Math.Min(known, int.MaxValue);
+        return known > 0 && known <= limit && !(isReplayable ?? Replay.IsReplayable(_content));
+    }
+
+    /// <summary>Reads the content into memory; the attempts send what was read.</summary>
+    public readonly ValueTask<HttpContent> ReadContentAsync(
+        int length,
+        bool isAsync,
+        CancellationToken cancellationToken
+    ) => Buffering.ReadRequestAsync(_content!, length, isAsync, cancellationToken);
+
+    public void SendInstead(HttpContent buffered) => _buffered = buffered;
+
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
     public void AimAt(Backend backend)
     {
@@ -112,13 +141,36 @@ internal struct OutgoingMessage
 
         if (_content is not null)
         {
-            Request.Content = _attemptContent = new AttemptContent(_content);
+            Request.Content = _attemptContent = new AttemptContent(_buffered ?? _content, _idle);
         }
         else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
         {
             // The platform sends a request without content again by itself, whatever its method, when a kept
             // connection turns out closed. With a content, even an empty one, it does not.
             Request.Content = _attemptContent = new AttemptContent(new ByteArrayContent([]));
+        }
+    }
+
+    /// <summary>Tells the backend how long its answer is wanted, unless the caller has said so itself.</summary>
+    /// <param name="left">What is left of the request's time; <see cref="TimeSpan.MaxValue"/> if nothing limits it.</param>
+    public void TellDeadline(string header, TimeSpan left)
+    {
+        if (_deadlineHeader is not null)
+        {
+            Request.Headers.Remove(_deadlineHeader);
+        }
+        else if (Request.Headers.NonValidated.Contains(header))
+        {
+            return;
+        }
+
+        if (left != TimeSpan.MaxValue)
+        {
+            _deadlineHeader = header;
+            Request.Headers.TryAddWithoutValidation(
+                header,
+                ((long)left.TotalMilliseconds).ToString(CultureInfo.InvariantCulture)
+            );
         }
     }
 
@@ -131,6 +183,11 @@ internal struct OutgoingMessage
             Request.RequestUri = _address;
             Request.Content = _content;
             RestoreHost();
+            if (_deadlineHeader is not null)
+            {
+                Request.Headers.Remove(_deadlineHeader);
+            }
+
             if (_isExpectationTaken)
             {
                 Request.Headers.ExpectContinue = true;

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Json;
+using Resilience.Retries;
 
 namespace Resilience.Http;
 
@@ -12,9 +13,9 @@ internal static class Replay
     /// Whether sending the request twice does no harm: marked so, or of an idempotent method (RFC 9110, section
     /// 9.2.2), or with an idempotency key.
     /// </summary>
-    public static bool IsIdempotent(HttpRequestMessage request, ResilientRequestOptions? options) =>
+    public static bool IsIdempotent(HttpRequestMessage request, ResilientRequestOptions? options, RetryRules rules) =>
         options?.IsIdempotent
-        ?? (IsIdempotent(request.Method) || request.Headers.NonValidated.Contains(IdempotencyKey));
+        ?? (rules.IsIdempotent(request.Method) || request.Headers.NonValidated.Contains(IdempotencyKey));
 
     /// <summary>Whether the content yields the same bytes each time that it is serialised.</summary>
     public static bool IsReplayable(HttpContent? content) =>
@@ -25,14 +26,6 @@ internal static class Replay
             MultipartContent parts => parts.All(IsReplayable),
             _ => false,
         };
-
-    private static bool IsIdempotent(HttpMethod method) =>
-        method == HttpMethod.Get
-        || method == HttpMethod.Head
-        || method == HttpMethod.Put
-        || method == HttpMethod.Delete
-        || method == HttpMethod.Options
-        || method == HttpMethod.Trace;
 
     /// <summary>An asynchronous sequence can often be read only once.</summary>
     [UnconditionalSuppressMessage(

@@ -18,9 +18,15 @@ internal sealed class RequestPolicy
         LogicalAuthority = LogicalAddress.Authority;
         TotalTimeout = options.Timeouts.Total;
         AttemptTimeout = options.Timeouts.Attempt;
+        DeadlineHeader = options.Timeouts.DeadlineHeader;
+        IdleRead = options.Timeouts.IdleRead;
+        IdleWrite = options.Timeouts.IdleWrite;
         Retry = new RetryRules(options.Retry);
         ForeignHosts = options.ForeignHosts;
         TracksBodies = options.TrackResponseBodies;
+        OnRetry = options.OnRetry;
+        BufferRequestsUpTo = options.BufferRequestsUpTo;
+        BufferResponsesUpTo = options.BufferResponsesUpTo;
         _classifier = options.Classifier == Default ? null : options.Classifier;
     }
 
@@ -32,11 +38,24 @@ internal sealed class RequestPolicy
 
     public TimeSpan AttemptTimeout { get; }
 
+    public string? DeadlineHeader { get; }
+
+    public TimeSpan IdleRead { get; }
+
+    public TimeSpan IdleWrite { get; }
+
     public RetryRules Retry { get; }
 
     public ForeignHosts ForeignHosts { get; }
 
     public bool TracksBodies { get; }
+
+    public int BufferRequestsUpTo { get; }
+
+    public int BufferResponsesUpTo { get; }
+
+    /// <summary>The application's own callback before each further attempt.</summary>
+    public Action<RetryEvent>? OnRetry { get; }
 
     /// <summary>What an attempt's response or exception shows about its backend.</summary>
     /// <param name="clock">The pool's, which the default classification holds dates against.</param>

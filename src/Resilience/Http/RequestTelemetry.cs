@@ -102,6 +102,49 @@ internal static class RequestTelemetry
         }
     }
 
+    /// <summary>An attempt that could have helped is not made.</summary>
+    /// <param name="number">Which attempt of the request failed.</param>
+    /// <param name="reason">One of <see cref="SuppressionReasons"/>.</param>
+    public static void RecordSuppression(BackendLease lease, int number, string reason)
+    {
+        var pool = lease.Backend.Pool;
+        if (Instruments.SuppressedRetries.Enabled)
+        {
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                (pool, reason),
+                static suppression =>
+                    Instruments.SuppressedRetries.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, suppression.pool.Name),
+                        new(TelemetryNames.ReasonTag, suppression.reason)
+                    )
+            );
+        }
+
+        LogMessages.RetrySuppressed(pool.Logger, pool.Name, number, lease.Backend.Name, reason);
+    }
+
+    /// <param name="kind">One of <see cref="TimeoutKinds"/>.</param>
+    public static void RecordTimeout(BackendPool pool, string kind)
+    {
+        if (Instruments.Timeouts.Enabled)
+        {
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                (pool, kind),
+                static timeout =>
+                    Instruments.Timeouts.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, timeout.pool.Name),
+                        new(TelemetryNames.TimeoutTag, timeout.kind)
+                    )
+            );
+        }
+    }
+
     /// <summary>Ends the span of an attempt of which nothing was learnt.</summary>
     public static void AbandonAttempt(BackendPool pool, Activity span)
     {
@@ -109,6 +152,7 @@ internal static class RequestTelemetry
         Stop(pool, span);
     }
 
+    /// <param name="nothingSent">Why no backend was even looked for.</param>
     /// <param name="span">The request's span, which its own layer ends.</param>
     public static void RecordRequest(
         BackendPool pool,
@@ -116,12 +160,13 @@ internal static class RequestTelemetry
         BackendLease? last,
         bool isDelivered,
         bool isCancelled,
+        string? nothingSent,
         Activity? span
     )
     {
         var result =
             isCancelled && !isDelivered ? "cancelled"
-            : last is null ? "no_backend"
+            : last is null ? nothingSent ?? "no_backend"
             : ResultOf(last.Outcome);
         span?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name)
             .SetTag(TelemetryNames.ResultTag, result)
@@ -184,8 +229,10 @@ internal static class RequestTelemetry
             FailureKind.ConnectionLost => "connection_lost",
             FailureKind.MalformedResponse => "malformed_response",
             FailureKind.AttemptTimeout => "attempt_timeout",
+            FailureKind.ContentStalled => "content_stalled",
             FailureKind.Status => "status",
             FailureKind.Body => "body",
+            FailureKind.BodyStalled => "body_stalled",
             FailureKind.Cancelled => "cancelled",
             FailureKind.Request => "request",
             _ => "other",

@@ -4,6 +4,8 @@ using System.Net;
 using System.Runtime.ExceptionServices;
 using Resilience.Backends;
 using Resilience.Primitives;
+using Resilience.Retries;
+using Resilience.Telemetry;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -14,11 +16,14 @@ namespace Resilience.Http;
 /// </summary>
 internal sealed class ResilientCall
 {
+    private const string AmbientDeadline = "ambient deadline";
+    private const string DeadlineSetting = "Deadline.Current";
+
     private BackendPool _pool = null!;
     private RequestPolicy _policy = null!;
     private ResilientRequestOptions? _options;
     private CancellationToken _callerToken;
-    private Deadline _deadline;
+    private RequestDeadline _deadline;
     private long _startedAt;
     private long _endedAt;
     private OutgoingMessage _message;
@@ -31,6 +36,10 @@ internal sealed class ResilientCall
     private long _withdrawnAt;
     private bool _hasWithdrawn;
     private Expiry _expiry;
+    private bool _isAmbientDeadline;
+    private bool _isBudgetExhausted;
+    private bool _hasContentFailed;
+    private bool _isBuffered;
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
@@ -41,7 +50,9 @@ internal sealed class ResilientCall
         None,
         Attempt,
         Total,
+        Deadline,
         Caller,
+        IdleWrite,
     }
 
     /// <summary>The caller's message, aimed at the backend of the attempt under way.</summary>
@@ -72,8 +83,13 @@ internal sealed class ResilientCall
         call._options = options;
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
-        call._deadline = Deadline.After(call._startedAt, options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message = new OutgoingMessage(request, path, Replay.IsIdempotent(request, options));
+        call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
+        call._message = new OutgoingMessage(
+            request,
+            path,
+            Replay.IsIdempotent(request, options, policy.Retry),
+            new IdleLimit(pool.Clock, policy.IdleWrite)
+        );
         call.IsAsync = isAsync;
         return call;
     }
@@ -89,6 +105,10 @@ internal sealed class ResilientCall
         _lease = lease;
         _holdsLease = true;
         previous?.Return(previous.Outcome);
+        if (lease.Previous is not null && _policy.OnRetry is { } onRetry)
+        {
+            Tell(onRetry, TimeSpan.FromTicks(lease.StartedAt - _endedAt));
+        }
 
         _expiry = Expiry.None;
         _exception = null;
@@ -96,11 +116,109 @@ internal sealed class ResilientCall
         _response = null;
         response?.Dispose();
         _attempts++;
+        _isBuffered = false;
         _message.AimAt(lease.Backend);
+        if (_policy.DeadlineHeader is { } header)
+        {
+            _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
+        }
+
         _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
+    }
+
+    /// <summary>Tells the application of the next attempt.</summary>
+    private void Tell(Action<RetryEvent> onRetry, TimeSpan delay)
+    {
+        try
+        {
+            // One that never reached its backend was no attempt, so it is not counted any more.
+            var number = Math.Max(_attempts, 1);
+            onRetry(new RetryEvent(number, new RetryOutcome(_response, _exception), delay));
+        }
+#pragma warning disable CA1031 // Logged: whatever the application's callback throws must not reach the request.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            LogMessages.OnRetryFailed(_pool.Logger, exception, _pool.Name);
+        }
+    }
+
+    /// <summary>Whether the content has to be read into memory before the first attempt.</summary>
+    public bool WantsContent
+    {
+        get
+        {
+            var limit = _options?.BufferRequestUpTo ?? _policy.BufferRequestsUpTo;
+            return limit > 0 && _message.IsBufferable(limit, _options?.IsContentReplayable, out _);
+        }
+    }
+
+    /// <summary>Reads the content into memory, within the request's time.</summary>
+    public async Task ReadContentAsync()
+    {
+        _message.IsBufferable(int.MaxValue, _options?.IsContentReplayable, out var length);
+        _hasSearched = true;
+        var limit = TimeLimit.Start(_pool.Clock, CutToDeadline(Timeout.InfiniteTimeSpan, _startedAt), _callerToken);
+        try
+        {
+            var reading = _message.ReadContentAsync(length, IsAsync, limit.Token).AsTask();
+            _hasContentFailed = true;
+            // A content that ignores its token is not waited for; what it throws later on is nobody's.
+            _ = ObserveAsync(reading);
+            _message.SendInstead(await reading.WaitAsync(limit.Token).ConfigureAwait(false));
+            _hasContentFailed = false;
+        }
+        catch (OperationCanceledException exception) when (limit.HasEnded)
+        {
+            _expiry =
+                _callerToken.IsCancellationRequested ? Expiry.Caller
+                : _isAmbientDeadline ? Expiry.Deadline
+                : Expiry.Total;
+            throw Surface(exception);
+        }
+        finally
+        {
+            limit.End(_pool.Clock, isTokenFree: false);
+        }
+    }
+
+    private static async Task ObserveAsync(Task reading) =>
+        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    /// <summary>Whether the attempt has a response whose body is to be read before it counts as a success.</summary>
+    public bool WantsBody(Task<HttpResponseMessage> sending)
+    {
+        var limit = _options?.BufferResponseUpTo ?? _policy.BufferResponsesUpTo;
+        return limit > 0
+            && sending.IsCompletedSuccessfully
+            && sending.Result is { } response
+            && HasBody(response, out var length)
+            && length <= limit;
+    }
+
+    /// <summary>Reads the body into memory, within the attempt's time; one that breaks fails the attempt.</summary>
+    public async Task<HttpResponseMessage> ReadBodyAsync(Task<HttpResponseMessage> sending)
+    {
+        var response = await sending.ConfigureAwait(false);
+        try
+        {
+            HasBody(response, out var length);
+            var body = response.Content;
+            response.Content = await Buffering
+                .ReadResponseAsync(body, (int)length.GetValueOrDefault(), IsAsync, _limit.Token)
+                .ConfigureAwait(false);
+            body.Dispose();
+            _isBuffered = true;
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Learns what the attempt showed, and tells circuit, passive checker and metrics.</summary>
@@ -128,6 +246,11 @@ internal sealed class ResilientCall
             lease.Report(outcome);
         }
 
+        if (TimeoutOf(outcome) is { } timeout)
+        {
+            RequestTelemetry.RecordTimeout(_pool, timeout);
+        }
+
         var span = _attemptSpan;
         _attemptSpan = null;
         RequestTelemetry.RecordAttempt(lease, _attempts, span, hasResponse: _response is not null);
@@ -153,8 +276,16 @@ internal sealed class ResilientCall
     /// A backend for the next attempt: in the usual case the next in turn, at once. <see langword="null"/> asks for a
     /// closer look with <see cref="FindAnotherAsync"/>.
     /// </summary>
-    public BackendLease? TryFind() =>
-        _message.IsReleased ? _pool.TryLease(new PickContext(_lease, _pool.Random), _options?.Backend) : null;
+    /// <exception cref="TaskCanceledException">The ambient deadline had passed before the first attempt.</exception>
+    public BackendLease? TryFind()
+    {
+        if (_isAmbientDeadline && _lease is null)
+        {
+            ThrowIfTooLate();
+        }
+
+        return _message.IsReleased ? _pool.TryLease(new PickContext(_lease, _pool.Random), _options?.Backend) : null;
+    }
 
     /// <summary>
     /// Looks further when every available backend has been tried, or none is available: a backend that only health
@@ -232,6 +363,7 @@ internal sealed class ResilientCall
             _lease,
             _isDelivered,
             isCancelled: _callerToken.IsCancellationRequested,
+            nothingSent: _lease is null ? ReasonToSendNothing() : null,
             Span
         );
         Forget();
@@ -262,22 +394,43 @@ internal sealed class ResilientCall
 
     private Expiry ExpiryOfAttempt() =>
         _callerToken.IsCancellationRequested ? Expiry.Caller
+        : _message.HasContentStalled ? Expiry.IdleWrite
         : !_limit.HasEnded ? Expiry.None
-        : _deadline.Left(_endedAt) < TimeoutDefaults.Least ? Expiry.Total
+        : _deadline.Left(_endedAt) < TimeoutDefaults.Least
+            ? _isAmbientDeadline ? Expiry.Deadline
+                : Expiry.Total
         : Expiry.Attempt;
+
+    private string? ReasonToSendNothing() =>
+        _expiry is Expiry.Deadline or Expiry.Total ? TimeoutKinds.Deadline
+        : _hasContentFailed ? "request"
+        : null;
+
+    private string? TimeoutOf(in AttemptOutcome outcome) =>
+        _expiry switch
+        {
+            Expiry.Attempt => TimeoutKinds.Attempt,
+            Expiry.Total => TimeoutKinds.Total,
+            Expiry.Deadline => TimeoutKinds.Deadline,
+            Expiry.IdleWrite => TimeoutKinds.IdleWrite,
+            Expiry.None when outcome.Failure == FailureKind.ConnectTimeout => TimeoutKinds.Connect,
+            _ => null,
+        };
 
     private AttemptOutcome Classify() =>
         _expiry switch
         {
             Expiry.Caller => new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
             // Where the whole request's time was up before the attempt's own, the backend may have done nothing wrong.
-            Expiry.Total when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
+            Expiry.Total
+            or Expiry.Deadline when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
                 new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
-            Expiry.Attempt or Expiry.Total => new AttemptOutcome(
+            Expiry.Attempt or Expiry.Total or Expiry.Deadline => new AttemptOutcome(
                 OutcomeKind.Failure,
                 FailureKind.AttemptTimeout,
                 IsRetryable: true
             ),
+            Expiry.IdleWrite => new AttemptOutcome(OutcomeKind.Failure, FailureKind.ContentStalled, IsRetryable: true),
             _ when _exception is not null && _message.HasContentFailed => new AttemptOutcome(
                 OutcomeKind.Neutral,
                 FailureKind.Request
@@ -297,39 +450,56 @@ internal sealed class ResilientCall
     private bool MayTryAgain()
     {
         var outcome = _lease!.Outcome;
-        if (
-            _callerToken.IsCancellationRequested
-            || !(_options?.Retry ?? _policy.Retry.IsEnabled)
-            || !(outcome.NeverSent || _message.IsIdempotent)
-            || !_message.CanSendAgain(_options?.IsContentReplayable)
-            || !_deadline.Allows(TimeSpan.Zero, _endedAt)
-        )
+        if (_callerToken.IsCancellationRequested || !(_options?.Retry ?? _policy.Retry.IsEnabled))
         {
             return false;
         }
 
-        if (outcome.NeverSent && !new PickContext(_lease.Previous, _pool.Random).HasTried(_lease.Backend))
+        var isFree = outcome.NeverSent && !new PickContext(_lease.Previous, _pool.Random).HasTried(_lease.Backend);
+        if (!isFree && _attempts >= _policy.Retry.MaxAttempts)
+        {
+            return false;
+        }
+
+        var obstacle =
+            !(outcome.NeverSent || _message.IsIdempotent) ? SuppressionReasons.NotIdempotent
+            : !_message.CanSendAgain(_options?.IsContentReplayable) ? SuppressionReasons.NotReplayable
+            : !_deadline.Allows(TimeSpan.Zero, _endedAt) ? SuppressionReasons.Deadline
+            : null;
+        if (obstacle is null && isFree)
         {
             // It never reached the backend: the first time for each, this is no attempt and costs nothing.
             _attempts--;
             return true;
         }
 
-        _hasWithdrawn = _attempts < _policy.Retry.MaxAttempts && _pool.Budget.TryWithdraw(out _withdrawnAt);
-        return _hasWithdrawn;
+        if (obstacle is null)
+        {
+            _hasWithdrawn = _pool.Budget.TryWithdraw(out _withdrawnAt);
+            _isBudgetExhausted = !_hasWithdrawn;
+            obstacle = _hasWithdrawn ? null : SuppressionReasons.Budget;
+        }
+
+        if (obstacle is not null)
+        {
+            RequestTelemetry.RecordSuppression(_lease, _attempts, obstacle);
+        }
+
+        return obstacle is null;
     }
 
     private HttpResponseMessage Deliver(HttpResponseMessage response)
     {
         var lease = _lease!;
-        if (_holdsLease && _policy.TracksBodies && HasBody(response, out var length))
+        if (_holdsLease && _policy.TracksBodies && !_isBuffered && HasBody(response, out var length))
         {
             var attemptTimeout = OwnAttemptTimeout;
             var outlivesAt =
                 attemptTimeout == Timeout.InfiniteTimeSpan
                     ? long.MaxValue
                     : _pool.Clock.Milliseconds + (long)attemptTimeout.TotalMilliseconds;
-            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt);
+            var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
+            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)
@@ -356,6 +526,12 @@ internal sealed class ResilientCall
             && Request.Method != HttpMethod.Head;
     }
 
+    /// <summary>Whether the connection is the caller's from here on, who may be silent on it, and hear nothing.</summary>
+    private bool IsUpgraded(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.SwitchingProtocols
+        || Request.Method == HttpMethod.Connect
+        || Request.Headers.Protocol is not null;
+
     /// <summary>The last failure as callers of <see cref="HttpClient"/> know it, with the attempts in its data.</summary>
     private Exception Surface(Exception exception)
     {
@@ -364,9 +540,18 @@ internal sealed class ResilientCall
             Expiry.Caller => new TaskCanceledException(exception.Message, exception, _callerToken),
             Expiry.Attempt => TimedOut("attempt timeout", "Timeouts:Attempt", exception),
             Expiry.Total => TimedOut("total timeout", "Timeouts:Total", exception),
+            Expiry.Deadline => TimedOut(AmbientDeadline, DeadlineSetting, exception),
+            Expiry.IdleWrite => TimedOut("idle write timeout", "Timeouts:IdleWrite", exception),
             _ => exception,
         };
         surfaced.Data[Attempts.DataKey] = Attempts.Describe(_lease);
+        if (_isBudgetExhausted)
+        {
+            surfaced.Data[RetryPolicy.BudgetExhaustedKey] =
+                $"The retry budget of pool '{_pool.Name}' refused attempt {_attempts + 1} of at most "
+                + $"{_policy.Retry.MaxAttempts}: too large a share of recent requests were retries (Retry:Budget).";
+        }
+
         if (ReferenceEquals(surfaced, exception))
         {
             ExceptionDispatchInfo.Throw(exception);
@@ -375,7 +560,31 @@ internal sealed class ResilientCall
         return surfaced;
     }
 
-    private TaskCanceledException TimedOut(string which, string setting, Exception cause)
+    /// <summary>The ambient deadline may have passed already; the request's own time never has at its beginning.</summary>
+    private void ThrowIfTooLate()
+    {
+        if (_deadline.Allows(TimeSpan.Zero, _startedAt))
+        {
+            return;
+        }
+
+        _callerToken.ThrowIfCancellationRequested();
+        _expiry = Expiry.Deadline;
+        RequestTelemetry.RecordTimeout(_pool, TimeoutKinds.Deadline);
+        throw TimedOut(AmbientDeadline, DeadlineSetting, cause: null);
+    }
+
+    private void SetDeadline(TimeSpan total)
+    {
+        _deadline = RequestDeadline.After(_startedAt, total);
+        if (Deadline.Current is { Left: var left } && left != Timeout.InfiniteTimeSpan)
+        {
+            _isAmbientDeadline = left < _deadline.Left(_startedAt);
+            _deadline = _isAmbientDeadline ? RequestDeadline.After(_startedAt, left) : _deadline;
+        }
+    }
+
+    private TaskCanceledException TimedOut(string which, string setting, Exception? cause)
     {
         var elapsed = TimeSpan.FromTicks(_pool.Clock.Ticks - _startedAt).TotalSeconds;
         var message = string.Create(
@@ -398,6 +607,10 @@ internal sealed class ResilientCall
         _exception = null;
         _attempts = 0;
         _expiry = Expiry.None;
+        _isAmbientDeadline = false;
+        _isBudgetExhausted = false;
+        _hasContentFailed = false;
+        _isBuffered = false;
         _hasSearched = false;
         _isDelivered = false;
     }

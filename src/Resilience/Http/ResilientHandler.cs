@@ -72,6 +72,11 @@ public sealed class ResilientHandler : DelegatingHandler
     {
         try
         {
+            if (call.WantsContent)
+            {
+                await call.ReadContentAsync().ConfigureAwait(false);
+            }
+
             while (true)
             {
                 var lease = call.TryFind() ?? await call.FindAnotherAsync().ConfigureAwait(false);
@@ -82,6 +87,12 @@ public sealed class ResilientHandler : DelegatingHandler
 
                 var sending = StartSending(call, call.Begin(lease));
                 await ((Task)sending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (call.WantsBody(sending))
+                {
+                    sending = call.ReadBodyAsync(sending);
+                    await ((Task)sending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+
                 call.End(sending);
                 if (call.IsOver())
                 {

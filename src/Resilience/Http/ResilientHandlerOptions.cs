@@ -32,11 +32,35 @@ public sealed class ResilientHandlerOptions
     public bool TrackResponseBodies { get; set; } = true;
 
     /// <summary>
+    /// The longest request content, in bytes, that is read into memory before the first attempt if it could otherwise be
+    /// sent only once, so that it can be retried. Only contents whose length is known. Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is 0: none.</value>
+    public int BufferRequestsUpTo { get; set; }
+
+    /// <summary>
+    /// The longest response body, in bytes, that is read into memory before the response is handed out, so that one that
+    /// breaks or stalls is retried like any failure; the attempt timeout then covers it. Only bodies whose length is known.
+    /// Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is 0: none.</value>
+    public int BufferResponsesUpTo { get; set; }
+
+    /// <summary>
     /// Says what an attempt's response or exception shows about its backend. Runs on the request path: must be quick
     /// and thread-safe. What it throws surfaces to the caller.
     /// </summary>
     /// <value>The default is <see cref="OutcomeClassifier.Classify"/>.</value>
     public Func<HttpResponseMessage?, Exception?, AttemptOutcome> Classifier { get; set; } = OutcomeClassifier.Classify;
+
+    /// <summary>
+    /// Called before each further attempt of a request, after its wait: which attempt failed, how (the
+    /// <see cref="HttpResponseMessage"/>, which must not be read or kept, or the exception), and how long was waited.
+    /// Attempts that never reached their backend are told of too, under the number of the attempt that they repeat. Runs on the
+    /// request path: must be quick and thread-safe. What it throws is logged and survived.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>.</value>
+    public Action<RetryEvent>? OnRetry { get; set; }
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
@@ -49,6 +73,8 @@ public sealed class ResilientHandlerOptions
                     ? null
                     : Ranges.Problem((int)ForeignHosts, 0, (int)ForeignHosts.PassThrough)
             ),
+            (nameof(BufferRequestsUpTo), Ranges.Problem(BufferRequestsUpTo, 0, Buffering.Most)),
+            (nameof(BufferResponsesUpTo), Ranges.Problem(BufferResponsesUpTo, 0, Buffering.Most)),
             (nameof(Classifier), Classifier is null ? "is null, must be a function" : null),
         ];
 }

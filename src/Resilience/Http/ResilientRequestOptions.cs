@@ -61,6 +61,42 @@ public sealed class ResilientRequestOptions
     /// <value>The default is <see langword="null"/>: any.</value>
     public string? Backend { get; set; }
 
+    /// <summary>
+    /// The longest request content, in bytes, that is read into memory before the first attempt if it could otherwise be
+    /// sent only once, so that it can be retried. Only contents whose length is known. Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the pool's.</value>
+    /// <exception cref="ArgumentOutOfRangeException">It is out of its range.</exception>
+    public int? BufferRequestUpTo
+    {
+        get;
+        set => field = Checked(value, nameof(BufferRequestUpTo));
+    }
+
+    /// <summary>
+    /// The longest response body, in bytes, that is read into memory before the response is handed out, so that one that
+    /// breaks or stalls is retried like any failure; the attempt timeout then covers it. Only bodies whose length is known.
+    /// Range: 0 (none) to 1 GiB.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the pool's.</value>
+    /// <exception cref="ArgumentOutOfRangeException">It is out of its range.</exception>
+    public int? BufferResponseUpTo
+    {
+        get;
+        set => field = Checked(value, nameof(BufferResponseUpTo));
+    }
+
+    private static int? Checked(int? limit, string option)
+    {
+        if (limit is { } value)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value, option);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, Buffering.Most, option);
+        }
+
+        return limit;
+    }
+
     private static TimeSpan? Checked(TimeSpan? limit, string option)
     {
         if (limit is { } value && value != Timeout.InfiniteTimeSpan)

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net;
 using Resilience.Backends;
+using Resilience.Timeouts;
 
 namespace Resilience.Http;
 
@@ -10,21 +12,31 @@ namespace Resilience.Http;
 internal sealed class TrackedContent : HttpContent
 {
     private const long Unknown = -1;
+    private const string EventStream = "text/event-stream";
 
     private readonly HttpContent _inner;
     private readonly long _length;
     private readonly long _outlivesAt;
+    private readonly IdleLimit _idle;
     private bool _isClosing;
 
     /// <param name="length">The body's length, if it is known.</param>
     /// <param name="lease">Its outcome is what the headers showed; reported when the body does not show otherwise.</param>
     /// <param name="outlivesAt">When the body outlives the attempt timeout, in the clock's milliseconds.</param>
-    public TrackedContent(HttpContent inner, long? length, BackendLease lease, long outlivesAt)
+    /// <param name="idle">How long a read may wait for the next byte.</param>
+    public TrackedContent(
+        HttpContent inner,
+        long? length,
+        BackendLease lease,
+        long outlivesAt,
+        in IdleLimit idle = default
+    )
     {
         _inner = inner;
         _length = length ?? Unknown;
         Lease = lease;
         _outlivesAt = outlivesAt;
+        _idle = idle;
         ContentHeaders.Copy(inner, this);
     }
 
@@ -32,6 +44,20 @@ internal sealed class TrackedContent : HttpContent
 
     /// <summary>The body's length, if it is known.</summary>
     public long? Length => _length == Unknown ? null : _length;
+
+    /// <summary>
+    /// Whether the body may be silent for as long as it likes: server-sent events come when there are any. The
+    /// transport's own headers are asked, which nobody else reads.
+    /// </summary>
+    public bool MayBeSilent =>
+        _inner.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+        && type.ToString().StartsWith(EventStream, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Whether a read may not wait for ever.</summary>
+    public bool IsIdleLimited => !_idle.IsNone;
+
+    /// <summary>What ends a read that waits too long.</summary>
+    public IdleWatch? TakeWatch() => _idle.Take();
 
     /// <summary>Part of the body has come.</summary>
     public void OnProgress()
@@ -63,6 +89,21 @@ internal sealed class TrackedContent : HttpContent
                 : new AttemptOutcome(OutcomeKind.Failure, FailureKind.Body, Lease.Outcome.StatusCode)
         );
         return false;
+    }
+
+    /// <summary>A read has waited too long: the backend's failure.</summary>
+    /// <param name="cause">With what the read ended.</param>
+    /// <returns>What its reader is told.</returns>
+    public IOException OnStalled(Exception cause)
+    {
+        var backend = Lease.Backend;
+        Lease.Return(new AttemptOutcome(OutcomeKind.Failure, FailureKind.BodyStalled, Lease.Outcome.StatusCode));
+        RequestTelemetry.RecordTimeout(backend.Pool, TimeoutKinds.IdleRead);
+        var message = string.Create(
+            CultureInfo.InvariantCulture,
+            $"The response's body from backend '{backend.Name}' of pool '{backend.Pool.Name}' stalled: not a byte came within the idle read timeout (Timeouts:IdleRead) of {_idle.Time.TotalSeconds:0.0##} s."
+        );
+        return new IOException(message, new TimeoutException(message, cause));
     }
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>

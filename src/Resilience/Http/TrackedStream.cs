@@ -1,3 +1,5 @@
+using Resilience.Timeouts;
+
 namespace Resilience.Http;
 
 /// <summary>
@@ -8,7 +10,13 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 {
     private const int DefaultCopyBufferSize = 16 * 1024;
 
+    /// <summary>A body that can be sought in is here already.</summary>
+    private readonly bool _isIdleLimited = content.IsIdleLimited && !inner.CanSeek;
+
     private long _left = content.Length ?? long.MaxValue;
+    private IdleWatch? _watch;
+    private bool _isWatchTaken;
+    private bool? _isSilent;
 
     public override bool CanRead => inner.CanRead;
 
@@ -46,6 +54,12 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     public override int Read(Span<byte> buffer)
     {
+        var watch = TakeWatch();
+        if (watch is not null)
+        {
+            return ReadWatched(buffer, watch);
+        }
+
         try
         {
             return Note(inner.Read(buffer), buffer.Length);
@@ -67,20 +81,22 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        var watch = TakeWatch();
+        watch?.Link(cancellationToken);
         // A stream that fails before its first await throws here.
         ValueTask<int> reading;
         try
         {
-            reading = inner.ReadAsync(buffer, cancellationToken);
+            reading = inner.ReadAsync(buffer, watch?.Token ?? cancellationToken);
         }
         catch (Exception exception) when (NoteFailure(exception, cancellationToken))
         {
             throw;
         }
 
-        return reading.IsCompletedSuccessfully
-            ? ValueTask.FromResult(Note(reading.Result, buffer.Length))
-            : NoteAsync(reading, buffer.Length, cancellationToken);
+        return reading.IsCompletedSuccessfully ? ValueTask.FromResult(Note(reading.Result, buffer.Length, watch))
+            : watch is null ? NoteAsync(reading, buffer.Length, cancellationToken)
+            : NoteWatchedAsync(reading, buffer.Length, watch, cancellationToken);
     }
 
     public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
@@ -110,6 +126,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         }
         finally
         {
+            EndWatching();
             content.OnEnded();
         }
 
@@ -127,6 +144,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
             }
             finally
             {
+                EndWatching();
                 content.OnEnded();
             }
         }
@@ -146,10 +164,134 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         }
     }
 
-    private int Note(int read, int asked)
+    private async ValueTask<int> NoteWatchedAsync(
+        ValueTask<int> reading,
+        int asked,
+        IdleWatch watch,
+        CancellationToken cancellationToken
+    )
+    {
+        BeginWait(watch);
+        int read;
+        try
+        {
+            read = await reading.ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            if (Surfaced(exception, watch, cancellationToken) is { } other)
+            {
+                throw other;
+            }
+
+            throw;
+        }
+
+        return NoteWatched(read, asked, watch);
+    }
+
+    /// <summary>A blocking read can only be ended by disposing the body under it, as the platform itself does.</summary>
+    private int ReadWatched(Span<byte> buffer, IdleWatch watch)
+    {
+        int read;
+        try
+        {
+            using (watch.Token.UnsafeRegister(static body => ((Stream)body!).Dispose(), inner))
+            {
+                BeginWait(watch);
+                read = inner.Read(buffer);
+            }
+        }
+        catch (Exception exception)
+        {
+            if (Surfaced(exception, watch, CancellationToken.None) is { } other)
+            {
+                throw other;
+            }
+
+            throw;
+        }
+
+        return NoteWatched(read, buffer.Length, watch);
+    }
+
+    private int NoteWatched(int read, int asked, IdleWatch watch)
+    {
+        if (!watch.EndWait())
+        {
+            return Note(read, asked, watch);
+        }
+
+        watch.Release();
+        if (read == 0 && asked > 0)
+        {
+            // A stream may answer with nothing when it is ended under a read.
+            throw content.OnStalled(new ObjectDisposedException(nameof(Stream)));
+        }
+
+        // The bytes came just as the time was up: they are the reader's, and the next read has a watch of its own.
+        _watch = null;
+        Volatile.Write(ref _isWatchTaken, false);
+        return Note(read, asked);
+    }
+
+    /// <summary>Takes note of a failed read; no later read is watched.</summary>
+    /// <returns>What its reader is told instead; <see langword="null"/> for the exception as it is.</returns>
+    private Exception? Surfaced(Exception exception, IdleWatch watch, CancellationToken cancellationToken)
+    {
+        var isStalled = watch.EndWait();
+        watch.Release();
+        if (isStalled && !cancellationToken.IsCancellationRequested)
+        {
+            return content.OnStalled(exception);
+        }
+
+        content.OnBroken(exception, cancellationToken);
+        // It ended with the watch's token, which the reader has never seen.
+        return exception is OperationCanceledException && cancellationToken.IsCancellationRequested
+            ? new TaskCanceledException(exception.Message, exception, cancellationToken)
+            : null;
+    }
+
+    /// <summary>
+    /// The watch of the body, for one read at a time. A second read beside it, and one after the body's end, go
+    /// unwatched; so do bodies that are here already.
+    /// </summary>
+    private IdleWatch? TakeWatch() =>
+        _isIdleLimited && !Interlocked.Exchange(ref _isWatchTaken, true) ? _watch ??= content.TakeWatch() : null;
+
+    private void BeginWait(IdleWatch watch)
+    {
+        if (!(_isSilent ??= content.MayBeSilent))
+        {
+            watch.BeginWait();
+        }
+    }
+
+    /// <summary>The body is disposed: unless a read is under way, which then ends the watching, nobody uses the watch.</summary>
+    private void EndWatching()
+    {
+        if (_isIdleLimited && !Interlocked.Exchange(ref _isWatchTaken, true))
+        {
+            _watch?.Release();
+        }
+    }
+
+    private int Note(int read, int asked, IdleWatch? watch = null)
     {
         _left -= read;
-        if (_left <= 0 || (read == 0 && asked > 0))
+        var hasEnded = _left <= 0 || (read == 0 && asked > 0);
+        if (watch is not null && hasEnded)
+        {
+            watch.Release();
+        }
+        else if (watch is not null)
+        {
+            watch.Unlink();
+            Volatile.Write(ref _isWatchTaken, false);
+        }
+
+        if (hasEnded)
         {
             content.OnEnded();
         }

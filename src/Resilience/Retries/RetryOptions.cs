@@ -46,6 +46,13 @@ public sealed class RetryOptions
     /// <value>The default is 30 seconds.</value>
     public TimeSpan MaxRetryAfter { get; set; } = RetryDefaults.MaxRetryAfter;
 
+    /// <summary>
+    /// The methods whose requests may be sent twice without harm, such as <c>"GET"</c>; compared without regard to case,
+    /// as <see cref="HttpMethod"/> does. For requests through a pool.
+    /// </summary>
+    /// <value>Empty by default, which means GET, HEAD, OPTIONS, TRACE, PUT and DELETE.</value>
+    public IList<string> IdempotentMethods { get; set; } = [];
+
     /// <summary>The allowance of extra attempts, shared by all requests of a pool.</summary>
     public RetryBudgetOptions Budget { get; set; } = new();
 
@@ -58,5 +65,9 @@ public sealed class RetryOptions
             (nameof(MaxDelay), Ranges.NotShorter(MaxDelay, InitialDelay, nameof(InitialDelay))),
             (nameof(Jitter), Ranges.Problem(Jitter, 0, 1)),
             (nameof(MaxRetryAfter), Ranges.Problem(MaxRetryAfter, TimeSpan.Zero, Ranges.Hour)),
+            (nameof(IdempotentMethods), IdempotentMethods is null ? "is null, must be a list" : null),
+            .. (IdempotentMethods ?? []).Select(
+                (method, i) => ($"{nameof(IdempotentMethods)}:{i}", RetryRules.MethodProblem(method))
+            ),
         ];
 }

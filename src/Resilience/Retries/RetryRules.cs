@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Frozen;
 using Resilience.Primitives;
 
 namespace Resilience.Retries;
@@ -5,10 +7,16 @@ namespace Resilience.Retries;
 /// <summary>The options of retries, checked and compiled. Immutable.</summary>
 internal sealed class RetryRules
 {
+    /// <summary>RFC 9110, section 5.6.2: what a token is made of.</summary>
+    private static readonly SearchValues<char> MethodCharacters = SearchValues.Create(
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    );
+
     private readonly TimeSpan _initialDelay;
     private readonly TimeSpan _maxDelay;
     private readonly double _multiplier;
     private readonly double _jitter;
+    private readonly FrozenSet<string>? _idempotentMethods;
 
     public RetryRules(RetryOptions options)
     {
@@ -20,6 +28,10 @@ internal sealed class RetryRules
         _maxDelay = options.MaxDelay;
         _multiplier = options.Multiplier;
         _jitter = options.Jitter;
+        _idempotentMethods =
+            options.IdempotentMethods.Count == 0
+                ? null
+                : options.IdempotentMethods.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
     }
 
     public bool IsEnabled { get; }
@@ -28,6 +40,22 @@ internal sealed class RetryRules
     public int MaxAttempts { get; }
 
     public TimeSpan MaxRetryAfter { get; }
+
+    /// <summary>Whether a request of this method may be sent twice (RFC 9110, section 9.2.2, unless told otherwise).</summary>
+    public bool IsIdempotent(HttpMethod method) =>
+        _idempotentMethods is { } own
+            ? own.Contains(method.Method)
+            : method == HttpMethod.Get
+                || method == HttpMethod.Head
+                || method == HttpMethod.Put
+                || method == HttpMethod.Delete
+                || method == HttpMethod.Options
+                || method == HttpMethod.Trace;
+
+    public static string? MethodProblem(string? method) =>
+        method is { Length: > 0 } && !method.AsSpan().ContainsAnyExcept(MethodCharacters)
+            ? null
+            : $"is '{method}', must be a method such as GET";
 
     /// <summary>The delay before attempt number <paramref name="attempt"/> (2 is the first retry).</summary>
     /// <param name="random">A draw from [0, 1).</param>

@@ -43,6 +43,18 @@ internal static class Instruments
         "Attempts after the first of a request."
     );
 
+    public static readonly Counter<long> SuppressedRetries = Meter.CreateCounter<long>(
+        TelemetryNames.SuppressedRetries,
+        "{attempt}",
+        "Attempts that might have helped and were not made, by the reason."
+    );
+
+    public static readonly Counter<long> Timeouts = Meter.CreateCounter<long>(
+        TelemetryNames.Timeouts,
+        "{timeout}",
+        "Timeouts that have ended an attempt, a request or a body, by their kind."
+    );
+
     public static readonly Counter<long> StateChanges = Meter.CreateCounter<long>(
         TelemetryNames.StateChanges,
         "{change}",

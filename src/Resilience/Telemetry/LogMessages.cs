@@ -186,6 +186,16 @@ internal static partial class LogMessages
     [LoggerMessage(304, LogLevel.Error, "Pool {Pool}: a listener to metrics or activities threw; the request goes on")]
     public static partial void ListenerFailed(ILogger logger, Exception exception, string pool);
 
+    [LoggerMessage(
+        305,
+        LogLevel.Debug,
+        "Pool {Pool}: attempt {Attempt} on {Backend} failed and is not followed by another: {Reason}"
+    )]
+    public static partial void RetrySuppressed(ILogger logger, string pool, int attempt, string backend, string reason);
+
+    [LoggerMessage(306, LogLevel.Error, "Pool {Pool}: the OnRetry callback threw; the request goes on")]
+    public static partial void OnRetryFailed(ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(401, LogLevel.Information, "Pool {Pool}: new configuration applied")]
     public static partial void ConfigurationApplied(ILogger logger, string pool);
 

@@ -19,6 +19,8 @@ public static class TelemetryNames
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
     internal const string Retries = "resilience.retries";
+    internal const string SuppressedRetries = "resilience.retries.suppressed";
+    internal const string Timeouts = "resilience.timeouts";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";
     internal const string Detections = "resilience.backend.detections";
@@ -32,6 +34,7 @@ public static class TelemetryNames
     internal const string StateTag = "resilience.state";
     internal const string ReasonTag = "resilience.reason";
     internal const string RuleTag = "resilience.rule";
+    internal const string TimeoutTag = "resilience.timeout";
     internal const string AttemptTag = "resilience.attempt";
     internal const string AttemptsTag = "resilience.attempts";
 

@@ -6,6 +6,8 @@ internal static class TimeoutDefaults
     public static readonly TimeSpan Total = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan Attempt = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan Connect = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan IdleRead = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan IdleWrite = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(90);
 
     /// <summary>No attempt or wait is begun with less than this left of the deadline.</summary>

@@ -26,10 +26,35 @@ public sealed class TimeoutOptions
     public TimeSpan Connect { get; set; } = TimeoutDefaults.Connect;
 
     /// <summary>
+    /// How long a read of a response's body may wait for the next byte. The time that the reader itself takes does not
+    /// count, nor do upgraded connections and <c>text/event-stream</c>, which may be silent. Holds where bodies are
+    /// tracked. Range: 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <remarks>A body that stalls ends with an <see cref="IOException"/> and is its backend's failure.</remarks>
+    /// <value>The default is 30 seconds.</value>
+    public TimeSpan IdleRead { get; set; } = TimeoutDefaults.IdleRead;
+
+    /// <summary>
+    /// How long a write of a request's content may wait for the backend to take it. The time that the content itself
+    /// takes does not count. Holds for asynchronous sendings; synchronous ones end with <see cref="Attempt"/>. Range:
+    /// 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <value>The default is 30 seconds.</value>
+    public TimeSpan IdleWrite { get; set; } = TimeoutDefaults.IdleWrite;
+
+    /// <summary>
     /// How long an unused connection is kept. A reload changes it for transports made later. Range: 100 ms to 12 hours.
     /// </summary>
     /// <value>The default is 90 seconds.</value>
     public TimeSpan IdleConnection { get; set; } = TimeoutDefaults.IdleConnection;
+
+    /// <summary>
+    /// The name of a header that tells each backend how much time is left for its answer, in whole milliseconds, such as
+    /// <c>X-Deadline-Milliseconds</c>. Not sent where nothing limits the request, or where the request has a header of that
+    /// name already.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: no header.</value>
+    public string? DeadlineHeader { get; set; }
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
@@ -37,11 +62,27 @@ public sealed class TimeoutOptions
             (nameof(Attempt), LimitProblem(Attempt)),
             (nameof(Attempt), AttemptBeyondTotal()),
             (nameof(Connect), Ranges.Problem(Connect, TimeoutDefaults.Least, Ranges.Hour)),
+            (nameof(IdleRead), LimitProblem(IdleRead)),
+            (nameof(IdleWrite), LimitProblem(IdleWrite)),
+            (nameof(DeadlineHeader), HeaderProblem(DeadlineHeader)),
             (nameof(IdleConnection), Ranges.Problem(IdleConnection, Ranges.Tenth, Ranges.HalfDay)),
         ];
 
     private static string? LimitProblem(TimeSpan limit) =>
         limit == Timeout.InfiniteTimeSpan ? null : Ranges.Problem(limit, TimeoutDefaults.Least, Ranges.HalfDay);
+
+    private static string? HeaderProblem(string? name)
+    {
+        if (name is null)
+        {
+            return null;
+        }
+
+        using var request = new HttpRequestMessage();
+        return request.Headers.TryAddWithoutValidation(name, "1")
+            ? null
+            : $"is '{name}', must be a request header's name";
+    }
 
     private string? AttemptBeyondTotal() =>
         Total > TimeSpan.Zero && Attempt > Total

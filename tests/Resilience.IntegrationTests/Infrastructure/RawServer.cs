@@ -207,6 +207,9 @@ internal sealed class RawServer : IAsyncDisposable
                 await SendAsync(socket, "\u0001\u0002 this is no HTTP \r\n\r\n"u8.ToArray());
                 Close(socket);
                 return false;
+            case WireFault.StallMidBody:
+                await SendAsync(socket, TornResponse);
+                goto case WireFault.AcceptAndNeverAnswer;
             case WireFault.AcceptAndNeverAnswer:
                 // Ends when the client leaves or the server stops.
                 await socket.ReceiveAsync(new byte[1], SocketFlags.None, _stopping.Token);

@@ -38,4 +38,7 @@ public enum WireFault
 
     /// <summary>Reads the request and never answers.</summary>
     AcceptAndNeverAnswer,
+
+    /// <summary>Answers with a part of the body that it promises, and then sends nothing more.</summary>
+    StallMidBody,
 }

@@ -184,12 +184,21 @@ public sealed class ReloadOptionTests
         ["Retry:Multiplier"] = new("3", scene => Policy(scene).Retry.DelayBefore(3, 0), Millis(200), Millis(300)),
         ["Retry:MaxDelay"] = new("00:00:01", scene => Policy(scene).Retry.DelayBefore(90, 0), Seconds(10), Seconds(1)),
         ["Retry:Jitter"] = new("0", scene => Policy(scene).Retry.DelayBefore(2, 0.5), Millis(50), Millis(100)),
+        ["Retry:IdempotentMethods:0"] = new(
+            "QUERY",
+            scene => Policy(scene).Retry.IsIdempotent(HttpMethod.Get),
+            true,
+            false
+        ),
         ["Retry:MaxRetryAfter"] = new("00:00:03", scene => Policy(scene).Retry.MaxRetryAfter, Seconds(30), Seconds(3)),
         ["Retry:Budget:Ratio"] = new("1", BalanceAfterTenRequests, 102, 110),
         ["Retry:Budget:MinimumPerSecond"] = new("1", scene => scene.Pool("catalog").Budget.Balance, 100, 10),
         ["Timeouts:Total"] = new("00:00:20", scene => Policy(scene).TotalTimeout, Seconds(30), Seconds(20)),
         ["Timeouts:Attempt"] = new("00:00:04", scene => Policy(scene).AttemptTimeout, Seconds(10), Seconds(4)),
         ["Timeouts:Connect"] = new("00:00:01", scene => Transport(scene).ConnectTimeout, Seconds(5), Seconds(1)),
+        ["Timeouts:IdleRead"] = new("00:00:06", scene => Policy(scene).IdleRead, Seconds(30), Seconds(6)),
+        ["Timeouts:IdleWrite"] = new("00:00:07", scene => Policy(scene).IdleWrite, Seconds(30), Seconds(7)),
+        ["Timeouts:DeadlineHeader"] = new("X-Left", scene => Policy(scene).DeadlineHeader, null, "X-Left"),
         ["Timeouts:IdleConnection"] = new(
             "00:00:30",
             scene => Transport(scene).PooledConnectionIdleTimeout,
@@ -225,6 +234,8 @@ public sealed class ReloadOptionTests
         ),
         ["FailOpenThreshold"] = new("0.6", AvailableOfTwoWithOneUnhealthy, 1, 2),
         ["SummaryInterval"] = new("00:00:05", SummariesInTenSeconds, 0, 2),
+        ["BufferRequestsUpTo"] = new("10", scene => Policy(scene).BufferRequestsUpTo, 0, 10),
+        ["BufferResponsesUpTo"] = new("20", scene => Policy(scene).BufferResponsesUpTo, 0, 20),
         ["TrackResponseBodies"] = new("false", scene => Policy(scene).TracksBodies, true, false),
     };
 

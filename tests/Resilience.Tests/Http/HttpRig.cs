@@ -20,15 +20,17 @@ internal sealed class HttpRig : IDisposable
         int backends = 1,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null
+        CollectingLoggerFactory? loggers = null,
+        string name = "catalog"
     )
-        : this(Enumerable.Range(1, backends).Select(Define), configure, configurePool, loggers) { }
+        : this(Enumerable.Range(1, backends).Select(Define), configure, configurePool, loggers, name) { }
 
     public HttpRig(
         IEnumerable<BackendDefinition> backends,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null
+        CollectingLoggerFactory? loggers = null,
+        string name = "catalog"
     )
     {
         var poolOptions = new BackendPoolOptions();
@@ -36,7 +38,7 @@ internal sealed class HttpRig : IDisposable
         configurePool?.Invoke(poolOptions);
         var options = new ResilientHandlerOptions();
         configure?.Invoke(options);
-        Pool = new BackendPool("catalog", backends, new InOrderSelector(), poolOptions, Time, Random, loggers);
+        Pool = new BackendPool(name, backends, new InOrderSelector(), poolOptions, Time, Random, loggers);
         Transport = new StubHandler(Answer);
         Client = new HttpMessageInvoker(new ResilientHandler(Pool, Transport, options));
     }
@@ -87,19 +89,23 @@ internal sealed class HttpRig : IDisposable
             : await Task.Run(() => Client.Send(request, token), CancellationToken.None).WaitAsync(Limit);
     }
 
-    /// <summary>Lets time pass until every wait of the call is over.</summary>
-    public async Task<HttpResponseMessage> DriveAsync(Task<HttpResponseMessage> sending)
+    /// <summary>
+    /// Lets time pass until every wait of the call is over. The only way to the end of a wait that begins on another
+    /// thread: advancing past it by hand may come before it, and then nothing ever ends it.
+    /// </summary>
+    /// <exception cref="TimeoutException">It waits for something else than time.</exception>
+    public async Task<T> DriveAsync<T>(Task<T> work)
     {
-        while (!sending.IsCompleted)
+        while (!work.IsCompleted)
         {
-            await Task.WhenAny(sending, Time.WhenTimersArmedAsync(1));
-            if (!sending.IsCompleted && Time.NextDue is { } due)
+            await await Task.WhenAny(work, Time.WhenTimersArmedAsync(1));
+            if (!work.IsCompleted && Time.NextDue is { } due)
             {
                 Time.Advance(due);
             }
         }
 
-        return await sending;
+        return await work;
     }
 
     /// <summary>Completes when code on other threads has come to where the condition holds.</summary>

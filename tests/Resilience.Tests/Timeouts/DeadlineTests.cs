@@ -1,73 +1,87 @@
+using Resilience.Tests.Infrastructure;
 using Resilience.Timeouts;
 
 namespace Resilience.Tests.Timeouts;
 
-/// <summary>Law 10: no work past the deadline.</summary>
+/// <summary>The ambient deadline flows with the code that runs inside it (R98, R100).</summary>
 public sealed class DeadlineTests
 {
-    private const long Now = 123_456_789;
+    private readonly FakeTime _time = new();
 
     [Fact]
-    public void Left_BeforeTheDeadline_IsWhatIsLeft()
-    {
-        var deadline = Deadline.After(Now, TimeSpan.FromSeconds(30));
+    public void Current_OutsideOfAny_IsNone() => Deadline.Current.Should().BeNull();
 
-        deadline.Left(Now + TimeSpan.FromSeconds(12).Ticks).Should().Be(TimeSpan.FromSeconds(18));
-        deadline.IsInfinite.Should().BeFalse();
+    [Fact]
+    public async Task Current_InWhatTheCodeStarts_IsTheSame()
+    {
+        using var deadline = Deadline.Begin(TimeSpan.FromSeconds(2), _time);
+
+        var seen = await Task.Run(static async () =>
+        {
+            await Task.Yield();
+            return Deadline.Current;
+        });
+
+        seen.Should().BeSameAs(deadline);
     }
 
     [Fact]
-    public void Left_AfterTheDeadline_IsNeverNegative()
+    public void Left_AsTimePasses_ShrinksToZero()
     {
-        var deadline = Deadline.After(Now, TimeSpan.FromSeconds(30));
+        using var deadline = Deadline.Begin(TimeSpan.FromSeconds(2), _time);
 
-        deadline.Left(Now + TimeSpan.FromSeconds(31).Ticks).Should().Be(TimeSpan.Zero);
-    }
+        _time.Advance(TimeSpan.FromSeconds(1.5));
+        var left = deadline.Left;
+        _time.Advance(TimeSpan.FromSeconds(9));
 
-    [Fact]
-    public void Left_NoLimit_IsTheLongestTime()
-    {
-        var deadline = Deadline.After(Now, Timeout.InfiniteTimeSpan);
-
-        deadline.IsInfinite.Should().BeTrue();
-        deadline.Left(long.MaxValue).Should().Be(TimeSpan.MaxValue);
-        deadline.Allows(TimeSpan.FromDays(1_000), Now).Should().BeTrue();
+        left.Should().Be(TimeSpan.FromSeconds(0.5));
+        deadline.Left.Should().Be(TimeSpan.Zero);
     }
 
     [Theory]
-    [InlineData(long.MaxValue)]
-    [InlineData(long.MaxValue - 1_000)]
-    [InlineData(50 * TimeSpan.TicksPerDay)]
-    public void Left_LimitLongerThanAnyTimerHolds_IsNoLimit(long ticks)
+    [InlineData(1, 1)]
+    [InlineData(5, 2)]
+    [InlineData(-1, 2)]
+    public void Begin_InsideAnother_NeverEndsLaterThanThat(int innerSeconds, int expectedSeconds) // R100
     {
-        var deadline = Deadline.After(Now, TimeSpan.FromTicks(ticks));
+        using var outer = Deadline.Begin(TimeSpan.FromSeconds(2), _time);
+        using var inner = Deadline.Begin(
+            innerSeconds < 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(innerSeconds),
+            _time
+        );
 
-        deadline.IsInfinite.Should().BeTrue();
+        Deadline.Current.Should().BeSameAs(inner);
+        inner.Left.Should().Be(TimeSpan.FromSeconds(expectedSeconds));
+    }
+
+    [Fact]
+    public void Dispose_GivesThePlaceBackToTheOuterOne()
+    {
+        using var outer = Deadline.Begin(TimeSpan.FromSeconds(2), _time);
+        var inner = Deadline.Begin(TimeSpan.FromSeconds(1), _time);
+
+        inner.Dispose();
+        inner.Dispose();
+
+        Deadline.Current.Should().BeSameAs(outer);
+    }
+
+    [Fact]
+    public void Left_Infinite_IsInfinite()
+    {
+        using var deadline = Deadline.Begin(Timeout.InfiniteTimeSpan, _time);
+
+        deadline.Left.Should().Be(Timeout.InfiniteTimeSpan);
     }
 
     [Theory]
-    [InlineData(19_990, true)]
-    [InlineData(19_991, false)]
-    [InlineData(20_000, false)]
-    [InlineData(86_400_000, false)]
-    public void Allows_Wait_OnlyIfTenMillisecondsAreLeftAfterIt(int milliseconds, bool expected)
+    [InlineData(-5)]
+    [InlineData(50_000)]
+    public void Begin_OutOfRange_IsRefused(int seconds)
     {
-        var deadline = Deadline.After(Now, TimeSpan.FromSeconds(30));
+        var beginning = () => Deadline.Begin(TimeSpan.FromSeconds(seconds), _time);
 
-        var isAllowed = deadline.Allows(TimeSpan.FromMilliseconds(milliseconds), Now + TimeSpan.FromSeconds(10).Ticks);
-
-        isAllowed.Should().Be(expected);
-    }
-
-    [Theory]
-    [InlineData(29_990, true)]
-    [InlineData(29_991, false)]
-    public void Allows_NoWait_OnlyIfTenMillisecondsAreLeft(int elapsed, bool expected)
-    {
-        var deadline = Deadline.After(Now, TimeSpan.FromSeconds(30));
-
-        var isAllowed = deadline.Allows(TimeSpan.Zero, Now + TimeSpan.FromMilliseconds(elapsed).Ticks);
-
-        isAllowed.Should().Be(expected);
+        beginning.Should().Throw<ArgumentOutOfRangeException>();
+        Deadline.Current.Should().BeNull();
     }
 }

@@ -1,0 +1,128 @@
+namespace Resilience.Http;
+
+/// <summary>
+/// Reads contents into memory, whole or not at all: only those whose length is known, since only they can be told from a
+/// truncated one.
+/// </summary>
+internal static class Buffering
+{
+    /// <summary>The highest limit: what still fits into an array.</summary>
+    public const int Most = 1 << 30;
+
+    /// <summary>Reads a request's content, once and to its end.</summary>
+    /// <returns>The same bytes under the same headers, as often as wanted.</returns>
+    /// <exception cref="HttpRequestException">It gave more or fewer bytes than its length promised.</exception>
+    public static async ValueTask<HttpContent> ReadRequestAsync(
+        HttpContent content,
+        int length,
+        bool isAsync,
+        CancellationToken cancellationToken
+    )
+    {
+        var bytes = new byte[length];
+        using var target = new BoundedTarget(bytes);
+        if (isAsync)
+        {
+            await content.CopyToAsync(target, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
+            content.CopyTo(target, null, cancellationToken);
+#pragma warning restore CA1849
+        }
+
+        return target.Given == length
+            ? Copy(content, bytes)
+            : throw new HttpRequestException(
+                $"The request's content gave {target.Given} bytes, its Content-Length promised {length}."
+            );
+    }
+
+    /// <summary>Reads a response's body, once and to its end.</summary>
+    /// <returns>The same bytes under the same headers.</returns>
+    /// <exception cref="IOException">It ended early, or broke.</exception>
+    public static async ValueTask<HttpContent> ReadResponseAsync(
+        HttpContent content,
+        int length,
+        bool isAsync,
+        CancellationToken cancellationToken
+    )
+    {
+        var bytes = new byte[length];
+        if (isAsync)
+        {
+            var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+            await using var _ = body.ConfigureAwait(false);
+            await body.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
+            using var body = content.ReadAsStream(cancellationToken);
+            // A blocking read can only be ended by disposing the body under it, as the platform itself does.
+            using var ending = cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body);
+            body.ReadExactly(bytes);
+#pragma warning restore CA1849
+        }
+
+        return Copy(content, bytes);
+    }
+
+    private static ByteArrayContent Copy(HttpContent content, byte[] bytes)
+    {
+        var copy = new ByteArrayContent(bytes);
+        ContentHeaders.Copy(content, copy);
+        return copy;
+    }
+
+    /// <summary>Takes what fits and counts what does not, whatever the content makes of a failed write.</summary>
+    private sealed class BoundedTarget(byte[] bytes) : Stream
+    {
+        public long Given { get; private set; }
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            if (Given + buffer.Length <= bytes.Length)
+            {
+                buffer.CopyTo(bytes.AsSpan((int)Given));
+            }
+
+            Given += buffer.Length;
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Write(buffer.Span);
+            return ValueTask.CompletedTask;
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override void Flush() { }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}

@@ -1,0 +1,125 @@
+using Resilience.Primitives;
+
+namespace Resilience.Timeouts;
+
+/// <summary>
+/// Ends its token when a wait lasts too long. Waits come one after another, often thousands a second: each only notes
+/// when it began, and one timer, armed by the first, looks now and then whether the wait of that moment is too old.
+/// Nothing is armed while nothing has to wait. Owned by one flow; its timer may fire beside it.
+/// </summary>
+internal sealed class IdleWatch
+{
+    /* What _since holds when it is no time; the clock's milliseconds are never negative. */
+    private const long Resting = -1;
+    private const long Stalled = -2;
+
+    private readonly CancellationTokenSource _source = new();
+    private CancellationTokenRegistration _caller;
+    private Clock _clock = Clock.System;
+    private ITimer? _timer;
+    private long _limit;
+    private long _since = Resting;
+    private int _isArmed;
+    private bool _hasStalled;
+
+    /// <summary>Ends with the caller's token, or when a wait has lasted too long.</summary>
+    public CancellationToken Token => _source.Token;
+
+    public static IdleWatch Take(Clock clock, TimeSpan limit)
+    {
+        // A timer of another clock than the system's belongs to that clock alone.
+        var watch = clock.IsSystem ? ObjectPool<IdleWatch>.Take() : new IdleWatch();
+        var milliseconds = (long)limit.TotalMilliseconds;
+        if (watch._limit != milliseconds && Volatile.Read(ref watch._isArmed) != 0)
+        {
+            // Armed by an owner with another limit, which may be longer. Arming it anew would not do: its callback may be
+            // running, and would then put it off by the old limit.
+            watch._timer!.Dispose();
+            watch = new IdleWatch();
+        }
+
+        watch._clock = clock;
+        watch._limit = milliseconds;
+        return watch;
+    }
+
+    /// <summary>Lets the caller's token end this one too, until <see cref="Unlink"/>.</summary>
+    public void Link(CancellationToken caller)
+    {
+        if (caller.CanBeCanceled)
+        {
+            _caller = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _source);
+        }
+    }
+
+    public void Unlink()
+    {
+        var caller = _caller;
+        _caller = default;
+        // Waits for a callback that is running: after this the caller's token can no longer reach the source.
+        caller.Dispose();
+    }
+
+    public void BeginWait()
+    {
+        Volatile.Write(ref _since, _clock.Milliseconds);
+        // A full fence: the timer that disarms itself looks again at the wait after that, so one of the two sees the
+        // other, and no wait goes unwatched.
+        if (Interlocked.Exchange(ref _isArmed, 1) == 0)
+        {
+            _timer ??= _clock.CreateTimer(static watch => ((IdleWatch)watch!).Check(), this);
+            _timer.Change(TimeSpan.FromMilliseconds(_limit), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <returns>Whether the wait had lasted too long: then the watch has ended its token, and serves no further wait.</returns>
+    public bool EndWait()
+    {
+        var hasStalled = Interlocked.Exchange(ref _since, Resting) == Stalled;
+        _hasStalled |= hasStalled;
+        return hasStalled;
+    }
+
+    /// <summary>Ends the watching, so that the watch may serve another. Nobody may use the token any more.</summary>
+    public void Release()
+    {
+        Unlink();
+        // One that has stalled is done with even where its token has not ended yet: the timer is about to end it, and that
+        // must not be the next owner's (IdleWatchTests.Release_JustAsTheTimeIsUp_NeverEndsTheNextOwnersToken).
+        if (_hasStalled || !_clock.IsSystem || !_source.TryReset() || !ObjectPool<IdleWatch>.TryGiveBack(this))
+        {
+            // The source is left to the collector: its callbacks may be running, and without a timer it holds nothing.
+            _timer?.Dispose();
+        }
+    }
+
+    private void Check()
+    {
+        var since = Volatile.Read(ref _since);
+        if (since < 0)
+        {
+            Interlocked.Exchange(ref _isArmed, 0);
+            since = Volatile.Read(ref _since);
+            if (since < 0 || Interlocked.Exchange(ref _isArmed, 1) != 0)
+            {
+                return;
+            }
+        }
+
+        var left = since + _limit - _clock.Milliseconds;
+        if (left > 0)
+        {
+            _timer!.Change(TimeSpan.FromMilliseconds(left), Timeout.InfiniteTimeSpan);
+        }
+        else if (Interlocked.CompareExchange(ref _since, Stalled, since) == since)
+        {
+            // What the token's registrations throw belongs to those who registered, not to this timer's thread.
+            _ = _source.CancelAsync();
+        }
+        else
+        {
+            // That wait has just ended; the next one finds the timer armed.
+            _timer!.Change(TimeSpan.FromMilliseconds(_limit), Timeout.InfiniteTimeSpan);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Http.Headers;
+using Resilience.Backends;
+using Resilience.Http;
+using Resilience.Tests.Infrastructure;
+
+namespace Resilience.Tests.Http;
+
+/// <summary>A response's body that stops coming is its backend's failure (R97, R99, R124): no reader hangs.</summary>
+[Collection(HttpTelemetryCollection.Name)]
+public sealed class IdleReadTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan AlmostLimit = Limit - TimeSpan.FromMilliseconds(1);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Read_NothingComes_EndsWithTheTimeoutsNameAndBlamesTheBackend(bool isAsync)
+    {
+        using var scene = new Scene();
+        var body = new ScriptedStream { IsHanging = true };
+        var stream = await scene.OpenAsync(new StreamContent(body));
+        var buffer = new byte[10];
+
+        var reading = isAsync ? Read(stream, buffer) : Task.Run(() => stream.Read(buffer)).WaitAsync(Patience);
+        await scene.Rig.Time.WhenTimersArmedAsync(1);
+        scene.Rig.Time.Advance(AlmostLimit);
+        var wasReading = !reading.IsCompleted;
+        scene.Rig.Time.Advance(TimeSpan.FromMilliseconds(1));
+
+        var thrown = await reading.Invoking(task => task).Should().ThrowAsync<IOException>();
+        wasReading.Should().BeTrue();
+        thrown.Which.InnerException.Should().BeOfType<TimeoutException>();
+        thrown
+            .Which.Message.Should()
+            .Be(
+                "The response's body from backend 'b1' of pool 'catalog' stalled: not a byte came within the idle read "
+                    + "timeout (Timeouts:IdleRead) of 30.0 s."
+            );
+        scene.Observer.Outcomes.Should().Equal(new AttemptOutcome(OutcomeKind.Failure, FailureKind.BodyStalled, 200));
+        scene.Rig.InFlight.Should().Be(0);
+        body.IsDisposed.Should().Be(!isAsync, "a blocking read can only be ended by disposing the body");
+    }
+
+    [Fact]
+    public async Task Read_NothingComes_IsCounted()
+    {
+        using var scene = new Scene("stalls");
+        using var metrics = new MetricRecord("stalls");
+        var body = new ScriptedStream { IsHanging = true };
+        var stream = await scene.OpenAsync(new StreamContent(body));
+
+        var reading = Read(stream, new byte[1]);
+        scene.Rig.Time.Advance(Limit);
+
+        await reading.Invoking(task => task).Should().ThrowAsync<IOException>();
+        (await metrics.WhenHeardAsync(3))
+            .Should()
+            .Contain(line => line.Contains("resilience.timeouts") && line.Contains("idle_read"));
+    }
+
+    [Fact]
+    public async Task HttpClient_BuffersABodyThatStalls_FailsInsteadOfHanging()
+    {
+        using var scene = new Scene();
+        var body = new ScriptedStream("abc"u8.ToArray()) { IsHanging = true };
+        scene.Rig.On("b1", Answers.Body(new StreamContent(body)));
+        using var client = new HttpClient(
+            new ResilientHandler(scene.Rig.Pool, scene.Rig.Transport),
+            disposeHandler: false
+        );
+        client.Timeout = Timeout.InfiniteTimeSpan;
+
+        var getting = client.GetStringAsync("http://catalog/");
+        var driving = () => scene.Rig.DriveAsync(getting);
+
+        var thrown = await driving.Should().ThrowAsync<HttpRequestException>();
+        thrown.Which.InnerException!.InnerException.Should().BeOfType<TimeoutException>();
+        scene.Rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Read_ByteAfterByteEachJustInTime_IsNoStall()
+    {
+        using var scene = new Scene();
+        var pipe = new Pipe();
+        var stream = await scene.OpenAsync(new StreamContent(pipe.Reader.AsStream()));
+
+        for (var i = 0; i < 5; i++)
+        {
+            var reading = Read(stream, new byte[1]);
+            scene.Rig.Time.Advance(AlmostLimit);
+            await pipe.Writer.WriteAsync(new byte[1]);
+            (await reading).Should().Be(1);
+        }
+
+        await pipe.Writer.CompleteAsync();
+        (await Read(stream, new byte[1])).Should().Be(0);
+        scene.Observer.Outcomes.Should().Equal(new AttemptOutcome(OutcomeKind.Success, StatusCode: 200));
+    }
+
+    [Fact]
+    public async Task Read_ReaderTakesItsTime_IsNoStall()
+    {
+        using var scene = new Scene();
+        var pipe = new Pipe();
+        var stream = await scene.OpenAsync(new StreamContent(pipe.Reader.AsStream()));
+        var first = Read(stream, new byte[1]);
+        await pipe.Writer.WriteAsync(new byte[1]);
+        await first;
+
+        scene.Rig.Time.Advance(2 * Limit);
+        var second = Read(stream, new byte[1]);
+        scene.Rig.Time.Advance(AlmostLimit);
+        await pipe.Writer.WriteAsync(new byte[1]);
+
+        (await second).Should().Be(1);
+        scene.Rig.InFlight.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task Read_AfterAPauseOfTheReader_IsStillLimited()
+    {
+        using var scene = new Scene();
+        var pipe = new Pipe();
+        var stream = await scene.OpenAsync(new StreamContent(pipe.Reader.AsStream()));
+        var first = Read(stream, new byte[1]);
+        await pipe.Writer.WriteAsync(new byte[1]);
+        await first;
+        // The timer finds nobody waiting and rests.
+        scene.Rig.Time.Advance(2 * Limit);
+        var armedInThePause = scene.Rig.Time.ArmedTimers;
+
+        var second = Read(stream, new byte[1]);
+        scene.Rig.Time.Advance(Limit);
+
+        await second.Invoking(task => task).Should().ThrowAsync<IOException>();
+        armedInThePause.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData("text/event-stream; charset=utf-8", 200)]
+    [InlineData("text/plain", 101)]
+    public async Task Read_OfWhatMayBeSilent_WaitsForEver(string type, int status)
+    {
+        using var scene = new Scene();
+        var pipe = new Pipe();
+        var content = new StreamContent(pipe.Reader.AsStream());
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        var stream = await scene.OpenAsync(content, (HttpStatusCode)status);
+
+        var reading = Read(stream, new byte[1]);
+        scene.Rig.Time.Advance(100 * Limit);
+        var wasReading = !reading.IsCompleted;
+        await pipe.Writer.WriteAsync(new byte[1]);
+
+        (await reading).Should().Be(1);
+        wasReading.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Read_SwitchedOff_ArmsNoTimer()
+    {
+        using var scene = new Scene(configure: options => options.Timeouts.IdleRead = Timeout.InfiniteTimeSpan);
+        var pipe = new Pipe();
+        var stream = await scene.OpenAsync(new StreamContent(pipe.Reader.AsStream()));
+
+        var reading = Read(stream, new byte[1]);
+
+        scene.Rig.Time.ArmedTimers.Should().Be(0);
+        await pipe.Writer.CompleteAsync();
+        (await reading).Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Read_CallerCancels_EndsWithTheCallersTokenAndBlamesNobody() // law 3
+    {
+        using var scene = new Scene();
+        var body = new ScriptedStream { IsHanging = true };
+        var stream = await scene.OpenAsync(new StreamContent(body));
+        using var caller = new CancellationTokenSource();
+
+        var reading = Read(stream, new byte[1], caller.Token);
+        await body.WhenHanging;
+        await caller.CancelAsync();
+
+        var thrown = await reading.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+        thrown.Which.CancellationToken.Should().Be(caller.Token);
+        scene.Observer.Outcomes.Should().Equal(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled));
+        scene.Rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Dispose_UnderAPendingRead_LeavesNothingArmed()
+    {
+        using var scene = new Scene();
+        var body = new ScriptedStream { IsHanging = true };
+        var stream = await scene.OpenAsync(new StreamContent(body));
+        var reading = Read(stream, new byte[1]);
+
+        await stream.DisposeAsync();
+
+        await reading.Invoking(task => task).Should().ThrowAsync<IOException>();
+        scene.Rig.Time.ArmedTimers.Should().Be(0);
+        scene.Observer.Outcomes.Should().NotContain(outcome => outcome.IsFailure);
+    }
+
+    /// <summary>A read that is not ended fails its test, instead of keeping the whole run from ending.</summary>
+    private static Task<int> Read(Stream stream, byte[] buffer, CancellationToken token = default) =>
+        stream.ReadAsync(buffer, token).AsTask().WaitAsync(Patience, CancellationToken.None);
+
+    private sealed class Scene : IDisposable
+    {
+        public Scene(string pool = "catalog", Action<ResilientHandlerOptions>? configure = null)
+        {
+            Rig = new HttpRig(configure: configure, name: pool);
+            Rig.Pool.Observer = Observer;
+        }
+
+        public HttpRig Rig { get; }
+
+        public OutcomeCollector Observer { get; } = new();
+
+        public async Task<Stream> OpenAsync(HttpContent body, HttpStatusCode status = HttpStatusCode.OK)
+        {
+            Rig.On("b1", (_, _) => Task.FromResult(new HttpResponseMessage(status) { Content = body }));
+            var response = await Rig.SendAsync(new HttpRequestMessage(HttpMethod.Get, $"http://{Rig.Pool.Name}/"));
+            return await response.Content.ReadAsStreamAsync();
+        }
+
+        public void Dispose() => Rig.Dispose();
+    }
+}
