@@ -39,6 +39,8 @@ public sealed class DetectionByProbesTests(ITestOutputHelper output) : Detection
         status.Detail.Should().Match(ReasonOf(fault));
     }
 
+    private protected override string Way => "probes";
+
     private protected override bool IsReady(Backend backend) => backend.ActiveVerdict == ActiveVerdict.Healthy;
 
     /// <summary>Interval, then timeout, then as often as the threshold asks for more: backoff, then timeout.</summary>

@@ -21,6 +21,8 @@ public sealed class DetectionByTrafficTests(ITestOutputHelper output) : Detectio
         status.Detail.Should().MatchRegex(ReasonOf(fault));
     }
 
+    private protected override string Way => "traffic";
+
     private protected override bool IsReady(Backend backend) => backend.Attempts >= 2 * Failures;
 
     /// <summary>

@@ -87,6 +87,9 @@ public abstract class DetectionTest(ITestOutputHelper output) : ResilienceTest
         return change.To;
     }
 
+    /// <summary>By what it is found, in one word.</summary>
+    private protected abstract string Way { get; }
+
     /// <summary>Whether the backend is in the state in which the fault is to strike it.</summary>
     private protected abstract bool IsReady(Backend backend);
 
@@ -153,7 +156,7 @@ public abstract class DetectionTest(ITestOutputHelper output) : ResilienceTest
     {
         var row = string.Create(
             CultureInfo.InvariantCulture,
-            $"| {fault} | {GetType().Name} | {measured.TotalSeconds:0.0} s | {worst.TotalSeconds:0.0} s | {reason} |"
+            $"| {fault} | {Way} | {measured.TotalSeconds:0.0} s | {worst.TotalSeconds:0.0} s | {reason} |"
         );
         output.WriteLine(row);
         if (TableFile is not null)
