@@ -98,6 +98,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     /// <summary>Where requests wait that nobody but a half-open circuit may admit soon.</summary>
     internal TrialQueue Queue { get; } = new();
 
+    /// <summary>Where requests to its backends go again and again.</summary>
+    internal KnownTargets Targets { get; } = new();
+
     internal Clock Clock { get; }
 
     internal Random Random { get; }

@@ -117,11 +117,12 @@ internal struct OutgoingMessage
     public void SendInstead(HttpContent buffered) => _buffered = buffered;
 
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
-    public void AimAt(Backend backend)
+    /// <param name="seen">The paths of earlier messages.</param>
+    public void AimAt(Backend backend, ref SeenPaths seen)
     {
         // Both may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET.
         Request.Method = _method;
-        Request.RequestUri = _target = RequestAddress.On(backend, _path);
+        Request.RequestUri = _target = RequestAddress.On(backend, _path, ref seen);
         _traceHeaders.Restore(Request);
         if (backend.Definition.Host is { } host)
         {

@@ -51,11 +51,36 @@ internal static class RequestAddress
     }
 
     /// <summary>The address of <paramref name="path"/> on a backend, its base path included.</summary>
-    public static Uri On(Backend backend, in RequestPath path) =>
-        path.Span is ['/', ..] || HasBasePath(backend.Definition)
-            ? new(string.Concat(backend.Definition.Prefix, path.Span), KeepPathAndQuery)
+    /// <param name="seen">What whoever asks has asked for before; an address that is asked for again is kept.</param>
+    public static Uri On(Backend backend, in RequestPath path, ref SeenPaths seen)
+    {
+        var span = path.Span;
+        if (span.Length > KnownTargets.LongestPath)
+        {
+            return Create(backend, span);
+        }
+
+        var targets = backend.Pool.Targets;
+        var key = KnownTargets.KeyOf(span);
+        if (targets.Find(backend, span, key) is { } known)
+        {
+            return known;
+        }
+
+        var target = Create(backend, span);
+        if (seen.Note(key))
+        {
+            targets.Keep(backend, key, target);
+        }
+
+        return target;
+    }
+
+    private static Uri Create(Backend backend, ReadOnlySpan<char> path) =>
+        path is ['/', ..] || HasBasePath(backend.Definition)
+            ? new(string.Concat(backend.Definition.Prefix, path), KeepPathAndQuery)
             // A backend's own base path was asked for, and another backend without one answers: a path is never empty.
-            : new(string.Concat(backend.Definition.Prefix, "/", path.Span), KeepPathAndQuery);
+            : new(string.Concat(backend.Definition.Prefix, "/", path), KeepPathAndQuery);
 
     private static bool IsLogical(Uri address, ReadOnlySpan<char> authority, RequestPolicy policy) =>
         address.Scheme == policy.LogicalAddress.Scheme

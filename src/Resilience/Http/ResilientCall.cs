@@ -44,6 +44,9 @@ internal sealed class ResilientCall
     private bool _holdsLease;
     private bool _isDelivered;
 
+    /// <summary>Of earlier requests, the one thing that is left for the next.</summary>
+    private SeenPaths _seenPaths;
+
     /// <summary>Why the time of an attempt was up.</summary>
     private enum Expiry : byte
     {
@@ -117,7 +120,7 @@ internal sealed class ResilientCall
         response?.Dispose();
         _attempts++;
         _isBuffered = false;
-        _message.AimAt(lease.Backend);
+        _message.AimAt(lease.Backend, ref _seenPaths);
         if (_policy.DeadlineHeader is { } header)
         {
             _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
@@ -589,7 +592,7 @@ internal sealed class ResilientCall
         return new TaskCanceledException(message, new TimeoutException(message, cause));
     }
 
-    /// <summary>Nothing of this request is left for the next one, nor kept alive by this object.</summary>
+    /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>
     private void Forget()
     {
         _options = null;
