@@ -71,7 +71,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         options ??= new BackendPoolOptions();
         Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
-        Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        Clock = Clock.Of(timeProvider);
         Random = random ?? RandomSource.Default;
         Budget = new RetryBudget(options.RetryBudget, Clock);
         _selector = selector;

@@ -126,7 +126,8 @@ internal sealed class ResilientCall
             _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
         }
 
-        _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
+        var now = lease.StartedAt;
+        _limit = TimeLimit.Start(_pool.Clock, now, CutToDeadline(OwnAttemptTimeout, now), _callerToken);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
@@ -182,7 +183,7 @@ internal sealed class ResilientCall
         }
         finally
         {
-            limit.End(_pool.Clock, isTokenFree: false);
+            limit.End(isTokenFree: false);
         }
     }
 
@@ -235,7 +236,7 @@ internal sealed class ResilientCall
             _expiry = ExpiryOfAttempt();
         }
 
-        _limit.End(_pool.Clock, isTokenFree: _message.IsReleased);
+        _limit.End(isTokenFree: _message.IsReleased);
         var outcome = Classify();
         lease.Outcome = outcome;
         lease.Answer(outcome);
@@ -349,7 +350,7 @@ internal sealed class ResilientCall
             _response?.Dispose();
         }
 
-        _limit.End(_pool.Clock, isTokenFree: false);
+        _limit.End(isTokenFree: false);
         if (_attemptSpan is not null)
         {
             RequestTelemetry.AbandonAttempt(_pool, _attemptSpan);

@@ -22,7 +22,7 @@ public sealed class RetryBudget
     /// <param name="timeProvider">The clock; the system's if <see langword="null"/>.</param>
     /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
     public RetryBudget(RetryBudgetOptions? options = null, TimeProvider? timeProvider = null)
-        : this(options ?? new RetryBudgetOptions(), timeProvider is null ? Clock.System : new Clock(timeProvider)) { }
+        : this(options ?? new RetryBudgetOptions(), Clock.Of(timeProvider)) { }
 
     internal RetryBudget(RetryBudgetOptions options, Clock clock)
     {

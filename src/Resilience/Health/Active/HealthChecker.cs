@@ -459,7 +459,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         finally
         {
             // A probe may have kept the token.
-            limit.End(_clock, isTokenFree: _probe is ConfiguredHealthProbe);
+            limit.End(isTokenFree: _probe is ConfiguredHealthProbe);
         }
 
         return run.Stopped.IsCancellationRequested
