@@ -43,10 +43,21 @@ internal static class RequestAddress
     public static bool TryRoute(Uri address, RequestPolicy policy, PoolSnapshot snapshot, out RequestPath path)
     {
         var text = address.AbsoluteUri;
+        if (
+            text.StartsWith(policy.LogicalPrefix, StringComparison.Ordinal)
+            && !text.Contains('#', StringComparison.Ordinal)
+        )
+        {
+            // Nearly every request: the logical address as it is written, with its closing slash.
+            var start = policy.LogicalPrefix.Length - 1;
+            path = new RequestPath(text, start, text.Length - start);
+            return true;
+        }
+
         var authority = AuthorityOf(address, out var span);
         var isOurs =
             IsLogical(address, authority, policy) || snapshot.IsOwnAddress(address.Scheme, authority, ref span);
-        path = new RequestPath(text, text.AsSpan().Overlaps(span, out var start) ? start : text.Length, span.Length);
+        path = new RequestPath(text, text.AsSpan().Overlaps(span, out var at) ? at : text.Length, span.Length);
         return isOurs;
     }
 

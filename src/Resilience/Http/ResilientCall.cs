@@ -87,12 +87,7 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message = new OutgoingMessage(
-            request,
-            path,
-            Replay.IsIdempotent(request, options, policy.Retry),
-            new IdleLimit(pool.Clock, policy.IdleWrite)
-        );
+        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry));
         call.IsAsync = isAsync;
         return call;
     }
@@ -120,7 +115,7 @@ internal sealed class ResilientCall
         response?.Dispose();
         _attempts++;
         _isBuffered = false;
-        _message.AimAt(lease.Backend, ref _seenPaths);
+        _message.AimAt(lease.Backend, ref _seenPaths, _policy.IdleWrite);
         if (_policy.DeadlineHeader is { } header)
         {
             _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
