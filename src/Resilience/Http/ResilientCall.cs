@@ -98,8 +98,11 @@ internal sealed class ResilientCall
     {
         // The new lease is taken over before anything that can throw.
         var previous = _holdsLease ? _lease : null;
-        // The first attempt begins with the request, unless it had to wait for a backend.
-        lease.StartedAt = lease.Previous is null && !_hasSearched ? _startedAt : _pool.Clock.Ticks;
+        // An attempt begins with the request or where the one before it ended, unless a backend had to be waited for.
+        lease.StartedAt =
+            _hasSearched ? _pool.Clock.Ticks
+            : lease.Previous is null ? _startedAt
+            : _endedAt;
         _lease = lease;
         _holdsLease = true;
         previous?.Return(previous.Outcome);
@@ -485,13 +488,14 @@ internal sealed class ResilientCall
     private HttpResponseMessage Deliver(HttpResponseMessage response)
     {
         var lease = _lease!;
+        var now = _pool.Clock.Milliseconds;
         if (_holdsLease && _policy.TracksBodies && !_isBuffered && HasBody(response, out var length))
         {
             var attemptTimeout = OwnAttemptTimeout;
             var outlivesAt =
                 attemptTimeout == Timeout.InfiniteTimeSpan
                     ? long.MaxValue
-                    : _pool.Clock.Milliseconds + (long)attemptTimeout.TotalMilliseconds;
+                    : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
             response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
@@ -503,7 +507,7 @@ internal sealed class ResilientCall
 
         if (lease.Outcome.Kind == OutcomeKind.Success)
         {
-            _pool.Budget.RecordRequest();
+            _pool.Budget.RecordRequest(now);
         }
 
         // A handler within may have sent a copy; the caller is told of its own message, which holds the record.
