@@ -73,12 +73,28 @@ public sealed class BufferingTests
         content.Headers.ContentLength = 5;
 
         var sending = rig.SendAsync(new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content });
-        await body.WhenRead;
+        await body.WhenHanging;
         rig.Time.Advance(TimeSpan.FromSeconds(30));
 
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
         thrown.Which.Message.Should().Contain("Timeouts:Total");
         rig.Sent.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Request_ContentIgnoresItsToken_EndsWithTheTotalTimeoutAllTheSame() // law 10
+    {
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100);
+        var content = new GatedContent();
+        content.Headers.ContentLength = 9;
+
+        var sending = rig.SendAsync(new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content });
+        rig.Time.Advance(TimeSpan.FromSeconds(30));
+
+        var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
+        thrown.Which.Message.Should().Contain("Timeouts:Total");
+        rig.Sent.Should().BeEmpty();
+        content.Open();
     }
 
     [Theory]

@@ -121,7 +121,7 @@ public sealed class CancellationTests
         using var client = new HttpClient(new ResilientHandler(rig.Pool, rig.Transport), disposeHandler: false);
 
         var getting = client.GetStringAsync("http://catalog/", source.Token);
-        await body.WhenRead;
+        await body.WhenHanging;
         await source.CancelAsync();
 
         await getting.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();

@@ -89,19 +89,23 @@ internal sealed class HttpRig : IDisposable
             : await Task.Run(() => Client.Send(request, token), CancellationToken.None).WaitAsync(Limit);
     }
 
-    /// <summary>Lets time pass until every wait of the call is over.</summary>
-    public async Task<HttpResponseMessage> DriveAsync(Task<HttpResponseMessage> sending)
+    /// <summary>
+    /// Lets time pass until every wait of the call is over. The only way to the end of a wait that begins on another
+    /// thread: advancing past it by hand may come before it, and then nothing ever ends it.
+    /// </summary>
+    /// <exception cref="TimeoutException">It waits for something else than time.</exception>
+    public async Task<T> DriveAsync<T>(Task<T> work)
     {
-        while (!sending.IsCompleted)
+        while (!work.IsCompleted)
         {
-            await Task.WhenAny(sending, Time.WhenTimersArmedAsync(1));
-            if (!sending.IsCompleted && Time.NextDue is { } due)
+            await await Task.WhenAny(work, Time.WhenTimersArmedAsync(1));
+            if (!work.IsCompleted && Time.NextDue is { } due)
             {
                 Time.Advance(due);
             }
         }
 
-        return await sending;
+        return await work;
     }
 
     /// <summary>Completes when code on other threads has come to where the condition holds.</summary>

@@ -6,7 +6,7 @@ namespace Resilience.Tests.Http;
 /// </summary>
 internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : Stream
 {
-    private readonly TaskCompletionSource _read = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<int> _hanging = new();
     private int _at;
 
@@ -21,7 +21,8 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     /// <summary>What disposing it throws.</summary>
     public Exception? DisposalFailure { get; init; }
 
-    public Task WhenRead => _read.Task.WaitAsync(TimeSpan.FromSeconds(15));
+    /// <summary>A read is about to wait for ever. What its reader arms for that may come a moment later.</summary>
+    public Task WhenHanging => _waiting.Task.WaitAsync(TimeSpan.FromSeconds(15));
 
     public bool IsDisposed { get; private set; }
 
@@ -45,10 +46,10 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
 
     public override int Read(Span<byte> buffer)
     {
-        _read.TrySetResult();
         ObjectDisposedException.ThrowIf(IsDisposed, this);
         if (IsHanging && _at == bytes.Length)
         {
+            _waiting.TrySetResult();
             return _hanging.Task.GetAwaiter().GetResult();
         }
 
@@ -67,7 +68,7 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     {
         if (IsHanging && _at == bytes.Length)
         {
-            _read.TrySetResult();
+            _waiting.TrySetResult();
             return await _hanging.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
