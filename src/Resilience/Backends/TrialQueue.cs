@@ -10,6 +10,9 @@ internal sealed class TrialQueue
 
     private int _waiting;
 
+    /// <summary>How many wait.</summary>
+    public int Waiting => Math.Clamp(Volatile.Read(ref _waiting), 0, Capacity);
+
     /// <summary>Room for one more; whoever gets it must <see cref="Leave"/>.</summary>
     public bool TryEnter()
     {

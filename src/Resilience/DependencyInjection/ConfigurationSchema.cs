@@ -68,6 +68,7 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.LogicalAddress), Address),
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
+            (nameof(ResilientBackendsOptions.LatencyWindow), Duration),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
             (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
             (nameof(ResilientBackendsOptions.BufferRequestsUpTo), Whole),

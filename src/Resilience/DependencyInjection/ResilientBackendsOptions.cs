@@ -50,6 +50,9 @@ public sealed class ResilientBackendsOptions
     /// <inheritdoc cref="BackendPoolOptions.FailOpenThreshold"/>
     public double FailOpenThreshold { get; set; }
 
+    /// <inheritdoc cref="BackendPoolOptions.LatencyWindow"/>
+    public TimeSpan? LatencyWindow { get; set; }
+
     /// <summary>
     /// How often a line says how many backends are healthy. Range: 1 second to 12 hours.
     /// </summary>
@@ -102,6 +105,7 @@ public sealed class ResilientBackendsOptions
             CircuitBreaker = CircuitBreaker,
             RetryBudget = Retry.Budget,
             FailOpenThreshold = FailOpenThreshold,
+            LatencyWindow = LatencyWindow,
         };
 
     internal ResilientHandlerOptions ForHandler(PoolRegistration registration) =>
