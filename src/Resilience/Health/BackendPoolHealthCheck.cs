@@ -75,9 +75,7 @@ public sealed class BackendPoolHealthCheck : IHealthCheck
             ["failOpen"] = report.IsFailOpen,
             ["retryBudget"] = report.RetryBudget,
         };
-        foreach (
-            var backend in report.Backends.Where(backend => backend.State != BackendState.Healthy).Take(MostNamed)
-        )
+        foreach (var backend in report.Backends.Where(backend => backend.State != BackendState.Healthy).Take(MostNamed))
         {
             data[$"backend {backend.Name}"] = string.Create(
                 CultureInfo.InvariantCulture,
