@@ -67,7 +67,9 @@ public sealed partial class ConfigurationPageTests
     private static string Row(string path)
     {
         var (property, value) = Find(path);
-        return $"| `{path}` | {Text(value)} | {Meaning(property).Replace("|", "\\|")} |\n";
+        // What absence means is said where the default is documented.
+        var meaning = value is null ? $"{Meaning(property)} {Meaning(property, "value")}" : Meaning(property);
+        return $"| `{path}` | {Text(value)} | {meaning.Replace("|", "\\|").Trim()} |\n";
     }
 
     private static (PropertyInfo Property, object? Default) Find(string path)
@@ -105,7 +107,7 @@ public sealed partial class ConfigurationPageTests
             _ => $"`{value}`",
         };
 
-    private static string Meaning(PropertyInfo property)
+    private static string Meaning(PropertyInfo property, string part = "summary")
     {
         var member = Documentation.Value[$"P:{property.DeclaringType!.FullName}.{property.Name}"];
         if (member.Element("inheritdoc")?.Attribute("cref")?.Value is { } inherited)
@@ -113,7 +115,7 @@ public sealed partial class ConfigurationPageTests
             member = Documentation.Value[inherited];
         }
 
-        var words = string.Concat(member.Element("summary")!.Nodes().Select(Words));
+        var words = string.Concat(member.Element(part)?.Nodes().Select(Words) ?? []);
         return Spaces().Replace(words, " ").Trim();
     }
 
