@@ -1,7 +1,6 @@
 using Integrated;
-using Integrated.Pool;
 
-// The same program is also each of the three backends; see BackendServer.cs.
+// The same program is also each of the three backends; see Shared/BackendServer.cs.
 if (args is ["backend", .. var backendArguments])
 {
     return await BackendServer.RunAsync(backendArguments);
@@ -31,10 +30,6 @@ builder.Services.AddHttpClient<LoadGenerator>().UseResilientBackends("catalog");
 
 // ----------------------------------------------------------------------------------------------------------------
 
-builder
-    .Services.AddSingleton<LibraryPool>()
-    .AddSingleton<IPoolView>(services => services.GetRequiredService<LibraryPool>())
-    .AddSingleton<IPoolControl>(services => services.GetRequiredService<LibraryPool>());
-builder.Services.AddDemo(builder.Configuration.GetSection("Demo"), fleet);
+builder.Services.AddDemo<IntegratedScript>(builder.Configuration.GetSection("Demo"), fleet);
 using var host = builder.Build();
 return await host.Services.GetRequiredService<Demo>().RunAsync(host);

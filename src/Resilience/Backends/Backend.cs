@@ -21,6 +21,7 @@ public sealed class Backend : ICircuitOwner
     private BackendDefinition _definition;
     private BackendStatus _status;
     private TaskCompletionSource? _idle;
+    private LatencyHistogram? _latency;
     private long _load;
     private long _failures;
     private long _probesSucceeded;
@@ -296,6 +297,11 @@ public sealed class Backend : ICircuitOwner
             NoteSuccess();
         }
 
+        if (_pool.LatencyWindow is var window && window > TimeSpan.Zero && outcome.StatusCode != 0)
+        {
+            HistogramOf(window).Add(_pool.Clock.Milliseconds, duration);
+        }
+
         _pool.Observer?.OnAnswered(this, outcome, duration);
     }
 
@@ -310,6 +316,47 @@ public sealed class Backend : ICircuitOwner
 
     /// <summary>A probe was due, and traffic has made it unnecessary.</summary>
     internal void CountSkippedProbe() => Interlocked.Increment(ref _probesSkipped);
+
+    /// <summary>Percentiles of response times, if they are kept and there are any.</summary>
+    internal LatencyReport? Latency(long now)
+    {
+        if (_pool.LatencyWindow == TimeSpan.Zero || Volatile.Read(ref _latency) is not { } histogram)
+        {
+            return null;
+        }
+
+        var (count, times) = histogram.Quantiles(now, 0.5, 0.95, 0.99);
+        return count == 0 ? null : new LatencyReport(count, times[0], times[1], times[2]);
+    }
+
+    /// <summary>All that objects to it taking traffic, in the order in which one is shown.</summary>
+    internal IEnumerable<StateReason> Objections()
+    {
+        if (Administration == AdministrativeState.Disabled)
+        {
+            yield return StateReason.Disabled;
+        }
+
+        if (Administration == AdministrativeState.Draining)
+        {
+            yield return StateReason.Draining;
+        }
+
+        if (IsCircuitObjecting)
+        {
+            yield return StateReason.Circuit;
+        }
+
+        if (PassiveVerdict == PassiveVerdict.Ejected)
+        {
+            yield return StateReason.Passive;
+        }
+
+        if (ActiveVerdict == ActiveVerdict.Unhealthy)
+        {
+            yield return StateReason.Active;
+        }
+    }
 
     /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
     internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)
@@ -599,6 +646,21 @@ public sealed class Backend : ICircuitOwner
                 }
             }
         }
+    }
+
+    /// <summary>The histogram of that length; made on first use, and anew where a reload has changed the length.</summary>
+    private LatencyHistogram HistogramOf(TimeSpan window)
+    {
+        var seen = Volatile.Read(ref _latency);
+        if (seen is not null && seen.Window == window)
+        {
+            return seen;
+        }
+
+        var fresh = new LatencyHistogram(window);
+        return ReferenceEquals(Interlocked.CompareExchange(ref _latency, fresh, seen), seen)
+            ? fresh
+            : Volatile.Read(ref _latency)!;
     }
 
     private CircuitOutcome Note(in AttemptOutcome outcome)

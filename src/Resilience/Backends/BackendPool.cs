@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Resilience.CircuitBreaking;
@@ -12,7 +15,7 @@ namespace Resilience.Backends;
 /// <see cref="PoolSnapshot"/>; every change of a backend's availability goes through one critical section, which keeps
 /// the snapshot true to the states. Thread-safe.
 /// </summary>
-public sealed class BackendPool : IDisposable, IAsyncDisposable
+public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 {
     /// <summary>The list that a pool's own <see cref="Add"/> puts backends on.</summary>
     private const string ManualSource = "manual";
@@ -38,6 +41,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
     private double _failOpenThreshold;
     private ConcurrencyLimit _limit;
     private PoolSnapshot _snapshot = new(0, [], [], null, isFailOpen: false, default, long.MaxValue);
+    private long _latencyWindow;
     private BackendPicker? _picker;
     private IOutcomeObserver? _observer;
     private long _rebuiltAt = long.MinValue / 2;
@@ -79,16 +83,23 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         _circuitRules = new CircuitRules(options.CircuitBreaker);
         _failOpenThreshold = options.FailOpenThreshold;
         _limit = new ConcurrencyLimit(options.ConcurrencyLimit);
+        _latencyWindow = options.LatencyWindow?.Ticks ?? 0;
         _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
         _events.Subscribe(OnEvent, OnSubscriberFailed);
         Apply(backends);
+        Instruments.Watch(this);
     }
 
     /// <summary>Its name in logs, metrics and exceptions.</summary>
     public string Name { get; }
 
     /// <summary>What it looks like now: one volatile read.</summary>
+    [SuppressMessage(
+        "Naming",
+        "CA1721",
+        Justification = "Both are snapshots: this one is the requests', live; that one is for people."
+    )]
     public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
 
     /// <summary>Its backends.</summary>
@@ -110,6 +121,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     /// <summary>Where requests to its backends go again and again.</summary>
     internal KnownTargets Targets { get; } = new();
+
+    /// <summary>Over which time backends keep response times for percentiles; zero for not at all.</summary>
+    internal TimeSpan LatencyWindow => TimeSpan.FromTicks(Volatile.Read(ref _latencyWindow));
 
     internal Clock Clock { get; }
 
@@ -138,6 +152,13 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     /// <summary>The backends to whose taking traffic nothing objects.</summary>
     public IReadOnlyList<Backend> GetHealthyBackends() => [.. Backends.Where(backend => backend.IsAlive)];
+
+    /// <summary>
+    /// Everything that an operator asks, in plain values that can be kept and written as JSON. Takes no lock: the figures
+    /// of a backend are of about the same moment, and agree with each other once nothing changes. Costs about a
+    /// microsecond a backend; not for the path of a request.
+    /// </summary>
+    public PoolReport GetSnapshot() => PoolReport.Of(this);
 
     /// <summary>
     /// Replaces a whole list of backends: works out the difference, keeps the state of those that stay, lets those that
@@ -253,6 +274,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
             }
         }
 
+        Instruments.Unwatch(this);
         _timer.Dispose();
         // The pool's own subscription ends with the others, once its queue is empty.
         _events.Complete();
@@ -322,6 +344,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         {
             var rules = new CircuitRules(options.CircuitBreaker);
             _failOpenThreshold = options.FailOpenThreshold;
+            Volatile.Write(ref _latencyWindow, options.LatencyWindow?.Ticks ?? 0);
             Budget.Configure(options.RetryBudget);
             _circuitRules = rules;
             Volatile.Write(ref _limit, new ConcurrencyLimit(options.ConcurrencyLimit));
@@ -366,6 +389,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
             _events.Publish(create(this, Clock.UtcNow));
         }
     }
+
+    void IObservedPool.Observe(PoolGauge gauge, List<Measurement<long>> measurements) =>
+        PoolGauges.Observe(this, gauge, measurements);
 
     /// <summary>
     /// The pool's own subscription, with or without a logger: off the request path, in order, and at the price of a queue
@@ -467,7 +493,10 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
             isFailOpen,
             survey.Refusals,
             survey.NextChange
-        );
+        )
+        {
+            FailOpenSince = isFailOpen ? _snapshot.FailOpenSince ?? Clock.UtcNow : null,
+        };
         if (isFailOpen != _snapshot.IsFailOpen)
         {
             _events.Publish(new FailOpenChanged(Name, Clock.UtcNow, isFailOpen));

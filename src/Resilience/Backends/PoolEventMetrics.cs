@@ -1,4 +1,4 @@
-using System.Text.Json;
+using Resilience.CircuitBreaking;
 using Resilience.Telemetry;
 
 namespace Resilience.Backends;
@@ -18,8 +18,8 @@ internal static class PoolEventMetrics
                     1,
                     new(TelemetryNames.PoolTag, changed.Pool),
                     new(TelemetryNames.BackendTag, changed.Backend.Name),
-                    new(TelemetryNames.StateTag, WordOf(changed.To.State)),
-                    new(TelemetryNames.ReasonTag, WordOf(changed.To.Reason))
+                    new(TelemetryNames.StateTag, Words<BackendState>.Of(changed.To.State)),
+                    new(TelemetryNames.ReasonTag, Words<StateReason>.Of(changed.To.Reason))
                 );
                 break;
             case BackendCircuitChanged changed when Instruments.CircuitTransitions.Enabled:
@@ -27,7 +27,7 @@ internal static class PoolEventMetrics
                     1,
                     new(TelemetryNames.PoolTag, changed.Pool),
                     new(TelemetryNames.BackendTag, changed.Backend.Name),
-                    new(TelemetryNames.StateTag, WordOf(changed.To))
+                    new(TelemetryNames.StateTag, Words<CircuitState>.Of(changed.To))
                 );
                 break;
             case BackendCircuitWouldOpen wouldOpen when Instruments.CircuitTransitions.Enabled:
@@ -50,8 +50,4 @@ internal static class PoolEventMetrics
                 break;
         }
     }
-
-    /// <summary>The names of states as the conventions of metrics write words: <c>half_open</c>.</summary>
-    private static string WordOf<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

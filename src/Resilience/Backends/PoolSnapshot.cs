@@ -44,6 +44,9 @@ public sealed class PoolSnapshot
     /// <summary>Whether health verdicts are ignored because they alone would leave no backend.</summary>
     public bool IsFailOpen { get; }
 
+    /// <summary>Since when they are ignored; <see langword="null"/> if they are not.</summary>
+    public DateTimeOffset? FailOpenSince { get; internal init; }
+
     /// <summary>How many backends do not take traffic, by the first reason.</summary>
     public Refusals Refusals { get; }
 

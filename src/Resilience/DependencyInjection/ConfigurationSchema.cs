@@ -70,6 +70,7 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
             (nameof(ResilientBackendsOptions.ConcurrencyLimit), ConcurrencyLimit()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
+            (nameof(ResilientBackendsOptions.LatencyWindow), Duration),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
             (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
             (nameof(ResilientBackendsOptions.BufferRequestsUpTo), Whole),

@@ -1,10 +1,12 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
 using Resilience.Backends;
 using Resilience.DependencyInjection;
+using Resilience.Health;
 using Resilience.Health.Active;
 using Resilience.Http;
 using Resilience.Retries;
@@ -85,6 +87,44 @@ public static class ResilientBackendsExtensions
             services => new ResilientClientSetup(services, client, pool)
         );
         return builder;
+    }
+
+    /// <summary>
+    /// Lets the application's health endpoint say how the pool is; see <see cref="BackendPoolHealthCheck"/>.
+    /// </summary>
+    /// <param name="pool">The name of a pool registered with <c>AddResilientBackends</c>, before or after this.</param>
+    /// <param name="configure">Where the lines between healthy, degraded and unhealthy are; the defaults if absent.</param>
+    /// <param name="name">The check's name; the pool's if <see langword="null"/>.</param>
+    /// <param name="failureStatus">What is said instead of unhealthy, if anything.</param>
+    /// <param name="tags">Tags to choose checks by.</param>
+    public static IHealthChecksBuilder AddResilientBackends(
+        this IHealthChecksBuilder builder,
+        string pool,
+        Action<BackendPoolHealthCheckOptions>? configure = null,
+        string? name = null,
+        HealthStatus? failureStatus = null,
+        IEnumerable<string>? tags = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentException.ThrowIfNullOrWhiteSpace(pool);
+        var options = new BackendPoolHealthCheckOptions();
+        configure?.Invoke(options);
+        return builder.Add(
+            new HealthCheckRegistration(
+                name ?? pool,
+                services => new BackendPoolHealthCheck(
+                    services.GetKeyedService<BackendPool>(pool)
+                        ?? throw new InvalidOperationException(
+                            $"The health check '{name ?? pool}' is for the pool '{pool}', which is not registered. "
+                                + $"Call AddResilientBackends(\"{pool}\", ...) on the services."
+                        ),
+                    options
+                ),
+                failureStatus,
+                tags
+            )
+        );
     }
 
     /// <summary>Chooses backends with a selector of the application's own instead of round-robin.</summary>

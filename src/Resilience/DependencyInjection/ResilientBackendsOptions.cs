@@ -53,6 +53,9 @@ public sealed class ResilientBackendsOptions
     /// <inheritdoc cref="BackendPoolOptions.FailOpenThreshold"/>
     public double FailOpenThreshold { get; set; }
 
+    /// <inheritdoc cref="BackendPoolOptions.LatencyWindow"/>
+    public TimeSpan? LatencyWindow { get; set; }
+
     /// <summary>
     /// How often a line says how many backends are healthy. Range: 1 second to 12 hours.
     /// </summary>
@@ -106,6 +109,7 @@ public sealed class ResilientBackendsOptions
             RetryBudget = Retry.Budget,
             ConcurrencyLimit = ConcurrencyLimit,
             FailOpenThreshold = FailOpenThreshold,
+            LatencyWindow = LatencyWindow,
         };
 
     internal ResilientHandlerOptions ForHandler(PoolRegistration registration) =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
+using Resilience.Backends;
 using Resilience.Health;
 using Resilience.Http;
 using Resilience.Primitives;
@@ -69,6 +70,7 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
                 QueueTimeoutProblem(options)
             ),
             (nameof(options.FailOpenThreshold), Ranges.Problem(options.FailOpenThreshold, 0, 1)),
+            (nameof(options.LatencyWindow), BackendPoolOptions.LatencyWindowProblem(options.LatencyWindow)),
             (nameof(options.SummaryInterval), HealthSummary.Problem(options.SummaryInterval)),
             (nameof(options.BufferRequestsUpTo), Ranges.Problem(options.BufferRequestsUpTo, 0, Buffering.Most)),
             (nameof(options.BufferResponsesUpTo), Ranges.Problem(options.BufferResponsesUpTo, 0, Buffering.Most)),

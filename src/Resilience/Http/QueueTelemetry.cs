@@ -12,35 +12,18 @@ internal readonly struct QueueTelemetry
 
     private readonly BackendPool _pool;
     private readonly long _startedAt;
-    private readonly bool _isCounted;
 
-    private QueueTelemetry(BackendPool pool, long startedAt, bool isCounted)
+    private QueueTelemetry(BackendPool pool, long startedAt)
     {
         _pool = pool;
         _startedAt = startedAt;
-        _isCounted = isCounted;
     }
 
-    public static QueueTelemetry Enter(BackendPool pool, long now)
-    {
-        var isCounted = Instruments.QueueLength.Enabled;
-        if (isCounted)
-        {
-            Count(pool, 1);
-        }
-
-        return new QueueTelemetry(pool, now, isCounted);
-    }
+    public static QueueTelemetry Enter(BackendPool pool, long now) => new(pool, now);
 
     /// <param name="result">What ended the wait.</param>
     public void Leave(string result)
     {
-        if (_isCounted)
-        {
-            // Only what was counted in, or a listener that came meanwhile would see less than nothing.
-            Count(_pool, -1);
-        }
-
         if (Instruments.QueueDuration.Enabled)
         {
             Listeners.Tell(
@@ -84,16 +67,4 @@ internal readonly struct QueueTelemetry
             Overload.Deadline => TimeoutKinds.Deadline,
             _ => Gone,
         };
-
-    private static void Count(BackendPool pool, int change) =>
-        Listeners.Tell(
-            pool.Logger,
-            pool.Name,
-            (pool, change),
-            static count =>
-                Instruments.QueueLength.Add(
-                    count.change,
-                    new KeyValuePair<string, object?>(TelemetryNames.PoolTag, count.pool.Name)
-                )
-        );
 }

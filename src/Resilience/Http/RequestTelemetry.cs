@@ -96,6 +96,25 @@ internal static class RequestTelemetry
             );
         }
 
+        if (
+            lease.Previous is { } previous
+            && !ReferenceEquals(previous.Backend, backend)
+            && Instruments.Failovers.Enabled
+        )
+        {
+            Listeners.Tell(
+                pool.Logger,
+                pool.Name,
+                previous.Backend,
+                static left =>
+                    Instruments.Failovers.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, left.Pool.Name),
+                        new(TelemetryNames.BackendTag, left.Name)
+                    )
+            );
+        }
+
         if (lease.Outcome.Failure != FailureKind.None && pool.Logger.IsEnabled(LogLevel.Debug))
         {
             LogMessages.AttemptFailed(pool.Logger, pool.Name, number, backend.Name, lease.Outcome.ToString());

@@ -17,6 +17,9 @@ internal static class Instruments
     /// </summary>
     private static readonly ActivitySource PlatformActivities = new("System.Net.Http");
 
+    /* Before the gauges: a listener may ask as soon as they are published. */
+    private static readonly ObservedPools Pools = new();
+
     private static readonly Meter Meter = new(TelemetryNames.Meter);
 
     public static readonly Histogram<double> RequestDuration = Meter.CreateHistogram<double>(
@@ -49,6 +52,12 @@ internal static class Instruments
         "Attempts after the first of a request."
     );
 
+    public static readonly Counter<long> Failovers = Meter.CreateCounter<long>(
+        TelemetryNames.Failovers,
+        "{attempt}",
+        "Attempts that went to another backend than the request's attempt before, by the one that was left."
+    );
+
     public static readonly Counter<long> SuppressedRetries = Meter.CreateCounter<long>(
         TelemetryNames.SuppressedRetries,
         "{attempt}",
@@ -59,12 +68,6 @@ internal static class Instruments
         TelemetryNames.Timeouts,
         "{timeout}",
         "Timeouts that have ended an attempt, a request or a body, by their kind."
-    );
-
-    public static readonly UpDownCounter<long> QueueLength = Meter.CreateUpDownCounter<long>(
-        TelemetryNames.QueueLength,
-        "{request}",
-        "Requests that wait for a backend: all are at their limits, or half-open with their trials out."
     );
 
     public static readonly Histogram<double> QueueDuration = Meter.CreateHistogram<double>(
@@ -114,6 +117,53 @@ internal static class Instruments
         "{reload}",
         "New configurations of a pool, applied or refused."
     );
+
+    public static readonly ObservableUpDownCounter<long> Backends = Meter.CreateObservableUpDownCounter(
+        TelemetryNames.Backends,
+        static () => Pools.Observe(PoolGauge.Backends),
+        "{backend}",
+        "Backends of a pool, by state."
+    );
+
+    public static readonly ObservableUpDownCounter<long> InFlight = Meter.CreateObservableUpDownCounter(
+        TelemetryNames.InFlight,
+        static () => Pools.Observe(PoolGauge.InFlight),
+        "{attempt}",
+        "Attempts that hold a backend now."
+    );
+
+    public static readonly ObservableGauge<long> Circuits = Meter.CreateObservableGauge(
+        TelemetryNames.Circuits,
+        static () => Pools.Observe(PoolGauge.Circuits),
+        "1",
+        "1 with the state of a backend's circuit."
+    );
+
+    public static readonly ObservableGauge<long> FailOpen = Meter.CreateObservableGauge(
+        TelemetryNames.FailOpen,
+        static () => Pools.Observe(PoolGauge.FailOpen),
+        "1",
+        "1 while a pool ignores health verdicts, else 0."
+    );
+
+    public static readonly ObservableUpDownCounter<long> QueueLength = Meter.CreateObservableUpDownCounter(
+        TelemetryNames.QueueLength,
+        static () => Pools.Observe(PoolGauge.Waiting),
+        "{request}",
+        "Requests that wait for a backend: all are at their limits, or half-open with their trials out."
+    );
+
+    public static readonly ObservableGauge<long> BudgetBalance = Meter.CreateObservableGauge(
+        TelemetryNames.BudgetBalance,
+        static () => Pools.Observe(PoolGauge.BudgetBalance),
+        "{attempt}",
+        "Retries that a pool's budget would allow now."
+    );
+
+    /// <summary>Lets gauges read a pool from now on.</summary>
+    public static void Watch(IObservedPool pool) => Pools.Add(pool);
+
+    public static void Unwatch(IObservedPool pool) => Pools.Remove(pool);
 
     /// <summary>Whether requests may be given trace headers on their way.</summary>
     public static bool MayTraceRequests =>

@@ -20,6 +20,7 @@ public static class TelemetryNames
     internal const string ProbeDuration = "resilience.probe.duration";
     internal const string SkippedProbes = "resilience.probe.skips";
     internal const string Retries = "resilience.retries";
+    internal const string Failovers = "resilience.failovers";
     internal const string SuppressedRetries = "resilience.retries.suppressed";
     internal const string Timeouts = "resilience.timeouts";
     internal const string QueueLength = "resilience.queue.length";
@@ -31,6 +32,12 @@ public static class TelemetryNames
     internal const string CircuitTransitions = "resilience.circuit.transitions";
     internal const string FailOpens = "resilience.pool.fail_opens";
     internal const string Reloads = "resilience.pool.reloads";
+
+    internal const string Backends = "resilience.pool.backends";
+    internal const string FailOpen = "resilience.pool.fail_open";
+    internal const string BudgetBalance = "resilience.retry_budget.balance";
+    internal const string InFlight = "resilience.backend.in_flight";
+    internal const string Circuits = "resilience.circuit.state";
 
     internal const string PoolTag = "resilience.pool";
     internal const string BackendTag = "resilience.backend";

@@ -4,6 +4,7 @@ using System.Reflection;
 using Resilience.Backends;
 using Resilience.CircuitBreaking;
 using Resilience.DependencyInjection;
+using Resilience.Health;
 using Resilience.Http;
 using Resilience.Retries;
 using Resilience.Timeouts;
@@ -26,6 +27,7 @@ public sealed class DefaultsTests
                 new ResilientHandlerOptions(),
                 new ResilientRequestOptions(),
                 new CircuitBreakerOptions(),
+                new BackendPoolHealthCheckOptions(),
             }.SelectMany(options => Describe(options.GetType().Name, options))
         );
 
@@ -36,7 +38,11 @@ public sealed class DefaultsTests
         Collect(typeof(ResilientBackendsOptions), described);
         Collect(typeof(BackendPoolOptions), described);
         Collect(typeof(ResilientHandlerOptions), described);
-        described.UnionWith([typeof(BackendOptions), typeof(ResilientRequestOptions)]);
+        described.UnionWith([
+            typeof(BackendOptions),
+            typeof(ResilientRequestOptions),
+            typeof(BackendPoolHealthCheckOptions),
+        ]);
 
         typeof(BackendPool)
             .Assembly.GetExportedTypes()

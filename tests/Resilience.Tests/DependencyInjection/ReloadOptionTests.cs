@@ -243,6 +243,7 @@ public sealed class ReloadOptionTests
             Seconds(2)
         ),
         ["FailOpenThreshold"] = new("0.6", AvailableOfTwoWithOneUnhealthy, 1, 2),
+        ["LatencyWindow"] = new("00:01:00", scene => scene.Pool("catalog").LatencyWindow, TimeSpan.Zero, Seconds(60)),
         ["SummaryInterval"] = new("00:00:05", SummariesInTenSeconds, 0, 2),
         ["BufferRequestsUpTo"] = new("10", scene => Policy(scene).BufferRequestsUpTo, 0, 10),
         ["BufferResponsesUpTo"] = new("20", scene => Policy(scene).BufferResponsesUpTo, 0, 20),

@@ -11,6 +11,9 @@ public sealed partial class ReadmeTests
     [InlineData("README.md", "ReadmeCode.cs")]
     [InlineData("docs/circuit-breaker.md", "CircuitDocumentCode.cs")]
     [InlineData("docs/active-health.md", "ActiveDocumentCode.cs")]
+    [InlineData("docs/getting-started.md", "GettingStartedCode.cs")]
+    [InlineData("docs/migration.md", "MigrationCode.cs")]
+    [InlineData("docs/operations.md", "OperationsCode.cs")]
     public void Document_EveryCodeBlock_IsCompiledCode(string document, string source)
     {
         var root = Root();

@@ -27,8 +27,10 @@ public sealed class RequestTelemetryTests
                 "resilience.attempt.duration 2 [resilience.pool=catalog, resilience.backend=b1, resilience.result=connection_lost]",
                 "resilience.attempt.duration 1 [resilience.pool=catalog, resilience.backend=b2, resilience.result=status]",
                 "resilience.retries 1 [resilience.pool=catalog]",
+                "resilience.failovers 1 [resilience.pool=catalog, resilience.backend=b1]",
                 "resilience.attempt.duration 0 [resilience.pool=catalog, resilience.backend=b3, resilience.result=success]",
                 "resilience.retries 1 [resilience.pool=catalog]",
+                "resilience.failovers 1 [resilience.pool=catalog, resilience.backend=b2]",
                 "resilience.request.duration 3 [resilience.pool=catalog, resilience.result=success]"
             );
     }
@@ -442,6 +444,7 @@ public sealed class RequestTelemetryTests
             TelemetryNames.RequestDuration,
             TelemetryNames.AttemptDuration,
             TelemetryNames.Retries,
+            TelemetryNames.Failovers,
         ];
 
         private readonly MeterListener _listener = new();

@@ -1,6 +1,0 @@
-using Integrated.Pool;
-
-namespace Integrated.Display;
-
-/// <summary>One backend from three sides: what the pool thinks, what its process does, what traffic it served.</summary>
-internal sealed record BackendStatus(BackendRow Row, string Process, double Share, long Served);
