@@ -71,7 +71,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         options ??= new BackendPoolOptions();
         Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
-        Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        Clock = Clock.Of(timeProvider);
         Random = random ?? RandomSource.Default;
         Budget = new RetryBudget(options.RetryBudget, Clock);
         _selector = selector;
@@ -97,6 +97,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     /// <summary>Where requests wait that nobody but a half-open circuit may admit soon.</summary>
     internal TrialQueue Queue { get; } = new();
+
+    /// <summary>Where requests to its backends go again and again.</summary>
+    internal KnownTargets Targets { get; } = new();
 
     internal Clock Clock { get; }
 

@@ -393,9 +393,10 @@ internal sealed class ProbeSchedule : IDisposable
 
     private void EndFirstRoundIfEmpty()
     {
-        if (IsPeriodic && _firstRound.Count == 0)
+        if (IsPeriodic && _firstRound.Count == 0 && _firstRoundEnded.TrySetResult())
         {
-            _firstRoundEnded.TrySetResult();
+            // There is no other first round; the room for ten thousand backends goes.
+            _firstRound.TrimExcess();
         }
     }
 
