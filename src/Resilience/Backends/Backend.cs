@@ -96,17 +96,6 @@ public sealed class Backend : ICircuitOwner
     /// <summary>Attempts that failed by its own or its application's fault.</summary>
     public long Failures => Interlocked.Read(ref _failures);
 
-    /// <summary>Attempts that have ended otherwise than by a failure.</summary>
-    internal long Answered
-    {
-        get
-        {
-            // One look at the load; failures are read after it, so that this is never too large.
-            var load = Volatile.Read(ref _load);
-            return (load >> StartedShift) - (load & InFlightMask) - Failures;
-        }
-    }
-
     /// <summary>The last probe's result; <see langword="null"/> before the first.</summary>
     public ProbeResult? LastProbe { get; private set; }
 

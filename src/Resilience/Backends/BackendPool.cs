@@ -138,7 +138,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         set => Volatile.Write(ref _observer, value);
     }
 
-    /// <summary>Whether each backend keeps when it last answered well: probes may then be skipped.</summary>
+    /// <summary>Whether each backend keeps when it last answered well: somebody compares it with what probes say.</summary>
     internal bool NotesSuccesses
     {
         get => Volatile.Read(ref _notesSuccesses);

@@ -126,8 +126,15 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            var late = Pool.Backends.Count(backend => backend.LastProbe is null);
-            LogMessages.FirstRoundLate(Pool.Logger, Pool.Name, wait, late, Pool.Backends.Count);
+            Listeners.Write(
+                (Pool, wait),
+                static it =>
+                {
+                    var backends = it.Pool.Backends;
+                    var late = backends.Count(backend => backend.LastProbe is null);
+                    LogMessages.FirstRoundLate(it.Pool.Logger, it.Pool.Name, it.wait, late, backends.Count);
+                }
+            );
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

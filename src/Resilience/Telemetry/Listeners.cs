@@ -19,7 +19,7 @@ internal static class Listeners
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            LogMessages.ListenerFailed(logger, exception, pool);
+            Write((logger, exception, pool), static it => LogMessages.ListenerFailed(it.logger, it.exception, it.pool));
         }
     }
 

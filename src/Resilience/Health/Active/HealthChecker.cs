@@ -46,7 +46,6 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _pool = pool;
         _clock = pool.Clock;
         _rules = new HealthRules(options);
-        pool.NotesSuccesses = _rules.IsTrafficEnough;
         _probe = probe ?? new ConfiguredHealthProbe(options);
         _timed = new TimedProbe(_probe, _clock);
         _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
@@ -205,7 +204,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         lock (_gate)
         {
             _rules = rules;
-            _pool.NotesSuccesses = rules.IsTrafficEnough;
+            NoteSuccesses();
             wasRunning = _running is { IsPeriodic: true };
             if (_running is { IsPeriodic: true } run && rules.IsEnabled)
             {
@@ -237,6 +236,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             _stops++;
             _isStartWanted = false;
             run?.Clear();
+            NoteSuccesses();
             return (run, WhenIdle());
         }
     }
@@ -309,8 +309,13 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
 
         Run().BecomePeriodic();
+        NoteSuccesses();
         return true;
     }
+
+    /// <summary>Requests pay for being noted when they succeed only while somebody goes by it.</summary>
+    private void NoteSuccesses() =>
+        _pool.NotesSuccesses = _running is { IsPeriodic: true } run && (_rules.IsTrafficEnough || run.IsAnyUnhealthy);
 
     private ProbeSchedule Run() => _running ??= _last = new ProbeSchedule(_clock, _pool.Random, _timer);
 
@@ -467,6 +472,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 isPathMissing = run.CompletesAMissingRound(probe, result);
                 isContradicted = run.ContradictsTraffic(probe, result);
                 run.PlanNext(probe, _rules);
+                NoteSuccesses();
                 Dispatch(run);
             }
         }

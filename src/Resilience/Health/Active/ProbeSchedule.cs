@@ -26,6 +26,7 @@ internal sealed class ProbeSchedule : IDisposable
     private readonly TaskCompletionSource _firstRoundEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _idle;
     private int _workers;
+    private int _unhealthy;
     private int _firstRoundMissing;
     private bool _isBehind;
     private bool _isContradicted;
@@ -68,6 +69,7 @@ internal sealed class ProbeSchedule : IDisposable
             if (_members.Remove(backend, out var probe))
             {
                 probe.HasLeft = true;
+                MarkUnhealthy(probe, since: null);
                 LeaveFirstRound(probe);
                 if (!_underWay.Contains(probe))
                 {
@@ -233,6 +235,9 @@ internal sealed class ProbeSchedule : IDisposable
         return _isBehind && !wasBehind ? late : null;
     }
 
+    /// <summary>Whether probes find any backend unhealthy: it matters then whether requests say the same.</summary>
+    public bool IsAnyUnhealthy => _unhealthy > 0;
+
     /// <summary>How many backends are probed.</summary>
     public int Count => _members.Count;
 
@@ -274,30 +279,30 @@ internal sealed class ProbeSchedule : IDisposable
 
     /// <summary>
     /// Counts a result into the evidence that the probe is wrong and not the backends: all are unhealthy by their probes,
-    /// and since then one has answered requests well.
+    /// and since then one has answered a request well. A request whose caller gave up is no answer.
     /// </summary>
     /// <returns>Whether that has just become so; once until a probe succeeds.</returns>
     public bool ContradictsTraffic(ScheduledProbe probe, ProbeResult result)
     {
         if (result.IsSuccess || probe.HasLeft)
         {
-            probe.AnsweredBefore = null;
+            MarkUnhealthy(probe, since: null);
             _isContradicted &= !result.IsSuccess;
             return false;
         }
 
-        if (probe.Backend.ActiveVerdict != ActiveVerdict.Unhealthy)
+        if (!IsPeriodic || probe.Backend.ActiveVerdict != ActiveVerdict.Unhealthy)
         {
             return false;
         }
 
-        probe.AnsweredBefore ??= probe.Backend.Answered;
-        if (_isContradicted || !_members.Values.All(each => each.AnsweredBefore is not null))
+        MarkUnhealthy(probe, probe.UnhealthySince ?? _clock.Milliseconds);
+        if (_isContradicted || _unhealthy < _members.Count)
         {
             return false;
         }
 
-        return _isContradicted = _members.Values.Any(each => each.Backend.Answered > each.AnsweredBefore);
+        return _isContradicted = _members.Values.Any(each => each.Backend.Passive.SucceededAt > each.UnhealthySince);
     }
 
     /// <summary>Completes when no probe is under way or waits for a worker.</summary>
@@ -359,6 +364,12 @@ internal sealed class ProbeSchedule : IDisposable
         }
 
         return probe;
+    }
+
+    private void MarkUnhealthy(ScheduledProbe probe, long? since)
+    {
+        _unhealthy += (since is null ? 0 : 1) - (probe.UnhealthySince is null ? 0 : 1);
+        probe.UnhealthySince = since;
     }
 
     /// <summary>The entry that is in the queue for it already, if there is one, counts no more.</summary>

@@ -35,9 +35,9 @@ internal sealed class ScheduledProbe(Backend backend)
     public Exception? Thrown { get; set; }
 
     /// <summary>
-    /// How many requests the backend had answered well when its probes had made it unhealthy; null while they have not.
+    /// When its probes were seen to have made it unhealthy, in the clock's milliseconds; null while they have not.
     /// </summary>
-    public long? AnsweredBefore { get; set; }
+    public long? UnhealthySince { get; set; }
 
     /// <summary>Whether the backend has left the pool.</summary>
     public bool HasLeft { get; set; }

@@ -397,6 +397,47 @@ public sealed class HealthCheckerDemandTests
         }
     }
 
+    /// <summary>Nobody has got anything: callers who gave up are no reason to doubt the probes.</summary>
+    [Fact]
+    public async Task Probes_AllFailWhileCallersGiveUp_IsNotSaid()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Down.UnionWith(["a", "b"]);
+        await world.StartAsync();
+        await world.PassAsync(5);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+
+        world["a"].Lease().End(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled));
+        await world.PassAsync(30);
+
+        world.Logs.Entries.Should().NotContain(entry => entry.EventId.Id == 210);
+    }
+
+    /// <summary>One that joins has not been probed, and one that has left no longer counts.</summary>
+    [Fact]
+    public async Task Probes_AllFailWhileTrafficSucceeds_CountsMembersAsTheyAre()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b", "c");
+        world.Probe.Down.UnionWith(["a", "b"]);
+        await world.StartAsync();
+        await world.PassAsync(5);
+        world["a"].Succeed();
+        await world.PassAsync(20);
+        Said().Should().Be(0, "one of three is healthy");
+
+        world.Pool.Remove("c");
+        world["a"].Succeed();
+        await world.PassAsync(20);
+
+        Said().Should().Be(1);
+        world.Pool.NotesSuccesses.Should().BeTrue();
+        world.Probe.Down.Clear();
+        await world.PassAsync(20);
+        world.Pool.NotesSuccesses.Should().BeFalse("all is well, and nobody asks");
+
+        int Said() => world.Logs.Entries.Count(entry => entry.EventId.Id == 210);
+    }
+
     [Fact]
     public async Task Probes_OneOfTwoFailsWhileTrafficSucceeds_IsNotSaid()
     {
@@ -427,16 +468,18 @@ public sealed class HealthCheckerDemandTests
             "b"
         );
         // Each probe takes two seconds of the only worker.
+        using var waiting = new SemaphoreSlim(0);
         world.Probe.Script = async (backend, token) =>
         {
-            await Task.Delay(TimeSpan.FromSeconds(2), world.Time, token);
+            var wait = Task.Delay(TimeSpan.FromSeconds(2), world.Time, token);
+            waiting.Release();
+            await wait;
             return world.Probe.Answer(backend);
         };
         world.Checker.Start();
         for (var probe = 1; probe <= 6; probe++)
         {
-            await world.Probe.WhenBegunAsync(probe);
-            await world.Time.WhenTimersArmedAsync(1);
+            (await waiting.WaitAsync(Limit)).Should().BeTrue("the probe waits for its answer");
             world.Time.Advance(TimeSpan.FromSeconds(2));
         }
 

@@ -205,6 +205,40 @@ public sealed class DryRunTests
         (await loggers.WaitForAsync(entry => entry.EventId.Id == 304)).Exception!.Message.Should().Be("the listener's");
     }
 
+    /// <summary>And if the logger that should say so throws too: neither a request nor the watch's timer hears of it.</summary>
+    [Fact]
+    public void Detections_ListenerAndLoggerThrow_IsSurvived()
+    {
+        const string Name = "detections-thrown-twice";
+        var time = new FakeTime();
+        using var listener = Listen(_ => throw new InvalidOperationException("the listener's"), Name);
+        using var pool = new BackendPool(
+            Name,
+            new[] { "a", "b", "c", "d" }.Select(name => Pools.Definition(name)),
+            new RoundRobinSelector(),
+            timeProvider: time,
+            loggerFactory: new ThrowingLoggerFactory()
+        );
+        _ = new PassiveHealthChecker(pool);
+        BackendLease[] hanging = [.. Enumerable.Range(0, 5).Select(_ => pool.Find("b")!.Lease())];
+
+        pool.Find("a")!.Fail(5);
+        for (var i = 0; i < 12; i++)
+        {
+            pool.Find("c")!.Succeed();
+            time.Advance(TimeSpan.FromMilliseconds(250));
+        }
+
+        pool.Backends.Where(backend => backend.PassiveVerdict == PassiveVerdict.Ejected)
+            .Select(backend => backend.Name)
+            .Should()
+            .Equal("a", "b");
+        pool.Find("a")!.InFlight.Should().Be(0);
+        time.ArmedTimers.Should()
+            .Be(2, "the pool's for the end of the ejections, and the watch's, since five still wait");
+        Array.ForEach(hanging, lease => lease.Return());
+    }
+
     private static MeterListener Listen(Action<Dictionary<string, string?>> onDetection, string pool)
     {
         var listener = new MeterListener
