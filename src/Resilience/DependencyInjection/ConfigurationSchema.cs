@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Configuration;
+using Resilience.Backends;
 using Resilience.CircuitBreaking;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
@@ -67,6 +68,7 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.Transport), Transport()),
             (nameof(ResilientBackendsOptions.LogicalAddress), Address),
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
+            (nameof(ResilientBackendsOptions.ConcurrencyLimit), ConcurrencyLimit()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
             (nameof(ResilientBackendsOptions.TrackResponseBodies), Flag),
@@ -153,6 +155,7 @@ internal sealed class ConfigurationSchema
             (nameof(BackendOptions.Host), Text),
             (nameof(BackendOptions.HealthAddress), Text),
             (nameof(BackendOptions.Weight), Whole),
+            (nameof(BackendOptions.MaxConcurrentRequests), Whole),
             (nameof(BackendOptions.Metadata), List(Text))
         );
 
@@ -176,8 +179,10 @@ internal sealed class ConfigurationSchema
             (nameof(HealthCheckOptions.HealthyThreshold), Whole),
             (nameof(HealthCheckOptions.UnhealthyThreshold), Whole),
             (nameof(HealthCheckOptions.InitialDelay), Duration),
+            (nameof(HealthCheckOptions.StartupWait), Duration),
             (nameof(HealthCheckOptions.FailureBackoff), Flag),
             (nameof(HealthCheckOptions.Spread), Flag),
+            (nameof(HealthCheckOptions.SkipWhileTrafficSucceeds), Flag),
             (nameof(HealthCheckOptions.MaxConcurrency), Whole)
         );
 
@@ -241,6 +246,13 @@ internal sealed class ConfigurationSchema
                     (nameof(RetryBudgetOptions.Window), Duration)
                 )
             )
+        );
+
+    private static ConfigurationSchema ConcurrencyLimit() =>
+        Section(
+            (nameof(ConcurrencyLimitOptions.MaxRequestsPerBackend), Whole),
+            (nameof(ConcurrencyLimitOptions.QueueLimit), Whole),
+            (nameof(ConcurrencyLimitOptions.QueueTimeout), Duration)
         );
 
     private static ConfigurationSchema Timeouts() =>

@@ -37,6 +37,12 @@ internal static class Instruments
         "Time of one health probe."
     );
 
+    public static readonly Counter<long> SkippedProbes = Meter.CreateCounter<long>(
+        TelemetryNames.SkippedProbes,
+        "{probe}",
+        "Probes that were due and left out, because requests had shown the backend to be healthy."
+    );
+
     public static readonly Counter<long> Retries = Meter.CreateCounter<long>(
         TelemetryNames.Retries,
         "{attempt}",
@@ -53,6 +59,24 @@ internal static class Instruments
         TelemetryNames.Timeouts,
         "{timeout}",
         "Timeouts that have ended an attempt, a request or a body, by their kind."
+    );
+
+    public static readonly UpDownCounter<long> QueueLength = Meter.CreateUpDownCounter<long>(
+        TelemetryNames.QueueLength,
+        "{request}",
+        "Requests that wait for a backend: all are at their limits, or half-open with their trials out."
+    );
+
+    public static readonly Histogram<double> QueueDuration = Meter.CreateHistogram<double>(
+        TelemetryNames.QueueDuration,
+        "s",
+        "Time that a request waited for a backend, by what ended the wait."
+    );
+
+    public static readonly Counter<long> QueueRefusals = Meter.CreateCounter<long>(
+        TelemetryNames.QueueRefusals,
+        "{request}",
+        "Requests refused because every backend that could take them was at its limit, by what kept them from waiting."
     );
 
     public static readonly Counter<long> StateChanges = Meter.CreateCounter<long>(

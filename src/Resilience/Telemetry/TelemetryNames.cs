@@ -18,9 +18,13 @@ public static class TelemetryNames
     internal const string RequestDuration = "resilience.request.duration";
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
+    internal const string SkippedProbes = "resilience.probe.skips";
     internal const string Retries = "resilience.retries";
     internal const string SuppressedRetries = "resilience.retries.suppressed";
     internal const string Timeouts = "resilience.timeouts";
+    internal const string QueueLength = "resilience.queue.length";
+    internal const string QueueDuration = "resilience.queue.duration";
+    internal const string QueueRefusals = "resilience.queue.refusals";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";
     internal const string Detections = "resilience.backend.detections";

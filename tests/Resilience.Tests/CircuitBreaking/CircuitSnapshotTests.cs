@@ -2,7 +2,7 @@ using Resilience.CircuitBreaking;
 
 namespace Resilience.Tests.CircuitBreaking;
 
-/// <summary>What a circuit shows of itself (R86).</summary>
+/// <summary>What a circuit shows of itself (R86, R121).</summary>
 public sealed class CircuitSnapshotTests
 {
     [Fact]

@@ -26,6 +26,7 @@ public sealed class ReloadOptionTests
         ["Backends:0:Name"] = new("first", scene => Only(scene).Name, "http://a", "first"),
         ["Backends:0:Host"] = new("h.example", scene => Only(scene).Definition.Host, null, "h.example"),
         ["Backends:0:HealthAddress"] = new("http://h:9", scene => Probed(scene).RequestUri!.Port, 80, 9),
+        ["Backends:0:MaxConcurrentRequests"] = new("7", scene => Only(scene).MaxConcurrentRequests, null, 7),
         ["Backends:0:Weight"] = new("0", AvailableInAWhile, 1, 0),
         ["Backends:0:Metadata:0"] = new(
             "eu",
@@ -83,6 +84,7 @@ public sealed class ReloadOptionTests
             Seconds(10)
         ),
         ["HealthCheck:Spread"] = new("false", scene => Health(scene).IsSpread, true, false),
+        ["HealthCheck:SkipWhileTrafficSucceeds"] = new("true", scene => Health(scene).IsTrafficEnough, false, true),
         ["HealthCheck:MaxConcurrency"] = new("2", scene => Health(scene).WorkersFor(1), 10, 2),
         ["PassiveHealth:Enabled"] = new("false", scene => FailuresToEject(scene), 5, null),
         ["PassiveHealth:ConsecutiveFailures"] = new("3", scene => FailuresToEject(scene), 5, 3),
@@ -232,6 +234,14 @@ public sealed class ReloadOptionTests
             ForeignHosts.Refuse,
             ForeignHosts.PassThrough
         ),
+        ["ConcurrencyLimit:MaxRequestsPerBackend"] = new("9", scene => Only(scene).MaxConcurrentRequests, null, 9),
+        ["ConcurrencyLimit:QueueLimit"] = new("3", scene => Only(scene).Pool.Limit.QueueLimit, 1_024, 3),
+        ["ConcurrencyLimit:QueueTimeout"] = new(
+            "00:00:02",
+            scene => Only(scene).Pool.Limit.QueueTimeout,
+            Seconds(1),
+            Seconds(2)
+        ),
         ["FailOpenThreshold"] = new("0.6", AvailableOfTwoWithOneUnhealthy, 1, 2),
         ["SummaryInterval"] = new("00:00:05", SummariesInTenSeconds, 0, 2),
         ["BufferRequestsUpTo"] = new("10", scene => Policy(scene).BufferRequestsUpTo, 0, 10),
@@ -243,6 +253,7 @@ public sealed class ReloadOptionTests
     private static readonly Dictionary<string, string> Fixed = new()
     {
         ["Retry:Budget:Window"] = "P:Resilience.Retries.RetryBudgetOptions.Window",
+        ["HealthCheck:StartupWait"] = "P:Resilience.Health.Active.HealthCheckOptions.StartupWait",
         ["LogicalAddress"] = "P:Resilience.DependencyInjection.ResilientBackendsOptions.LogicalAddress",
     };
 

@@ -135,7 +135,7 @@ public sealed class HttpHealthProbeTests
         handler.Requests.Should().ContainSingle();
     }
 
-    /// <summary>R163 and the design's rules for probes, whatever the transport is set to.</summary>
+    /// <summary>R163, R174 and the design's rules for probes, whatever the transport is set to.</summary>
     [Fact]
     public void Prepare_TakesFromATransportWhatProbesMustNotDo()
     {
