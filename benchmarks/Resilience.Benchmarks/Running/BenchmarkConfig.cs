@@ -20,6 +20,9 @@ internal static class BenchmarkConfig
 
     private const string TargetFramework = "net10.0";
 
+    /// <summary>The default of two minutes is too short for a machine on which other work runs.</summary>
+    private static readonly TimeSpan BuildTimeout = TimeSpan.FromMinutes(10);
+
     /// <summary>Makes the configuration.</summary>
     /// <param name="quick">
     /// <see langword="true"/> for a run that only shows that everything works; its figures are not for publishing.
@@ -33,6 +36,7 @@ internal static class BenchmarkConfig
             .AddDiagnoser(MemoryDiagnoser.Default)
             .AddColumnProvider(DefaultColumnProviders.Instance)
             .AddColumn(ExtraColumn.Time, ExtraColumn.Memory, FailoverColumn.Time, FailoverColumn.Memory)
+            .WithBuildTimeout(BuildTimeout)
             .AddExporter(MarkdownExporter.GitHub)
             .AddLogger(ConsoleLogger.Default)
             .AddAnalyser([.. defaults.GetAnalysers()])

@@ -12,8 +12,6 @@ internal sealed class PassiveRecord
     /// <summary>Successes in a row are counted up to here, so that healthy traffic ends up writing nothing.</summary>
     public const int MostSuccesses = 1_000;
 
-    private const int Buckets = 10;
-
     /* The mean of response times in ticks, and in the lowest bits of how many, up to the number it moves over. */
     private const int MeanShift = 7;
     private const long MeanCountMask = (1L << MeanShift) - 1;
@@ -220,7 +218,7 @@ internal sealed class PassiveRecord
             return seen;
         }
 
-        var fresh = new SlidingWindow(length, Buckets);
+        var fresh = new SlidingWindow(length);
         var before = Interlocked.CompareExchange(ref field, fresh, seen);
         return ReferenceEquals(before, seen) ? fresh : before ?? fresh;
     }

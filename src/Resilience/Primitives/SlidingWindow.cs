@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Resilience.Primitives;
 
 /// <summary>
@@ -14,14 +16,16 @@ internal sealed class SlidingWindow
     private const ulong CountsMask = (1UL << EpochShift) - 1;
     private const ulong EpochMask = (1UL << 24) - 1;
 
-    private readonly ulong[] _cells;
-    private readonly long _bucketMilliseconds;
+    /* One number for all, known to the compiler: it multiplies where it would have to divide. */
+    private const int Buckets = 10;
 
-    public SlidingWindow(TimeSpan length, int buckets)
+    private readonly FastDivisor _epochOf;
+    private Cells _cells;
+
+    public SlidingWindow(TimeSpan length)
     {
         Length = length;
-        _cells = new ulong[buckets];
-        _bucketMilliseconds = Math.Max(1, (long)Math.Ceiling(length.TotalMilliseconds / buckets));
+        _epochOf = new FastDivisor((uint)Math.Max(1, Math.Ceiling(length.TotalMilliseconds / Buckets)));
     }
 
     /// <summary>How far back it looks.</summary>
@@ -31,7 +35,7 @@ internal sealed class SlidingWindow
     public void Add(long nowMilliseconds, uint first, uint second)
     {
         var epoch = EpochOf(nowMilliseconds);
-        ref var cell = ref _cells[epoch % (ulong)_cells.Length];
+        ref var cell = ref _cells[(int)(epoch % Buckets)];
         while (true)
         {
             var seen = Volatile.Read(ref cell);
@@ -60,7 +64,7 @@ internal sealed class SlidingWindow
     )
     {
         var epoch = EpochOf(nowMilliseconds);
-        ref var cell = ref _cells[epoch % (ulong)_cells.Length];
+        ref var cell = ref _cells[(int)(epoch % Buckets)];
         while (true)
         {
             // The cell is read before the sum: whatever is counted into it later makes the exchange fail.
@@ -97,7 +101,7 @@ internal sealed class SlidingWindow
     public void TakeBack(long thenMilliseconds, uint first, uint second)
     {
         var epoch = EpochOf(thenMilliseconds);
-        TakeBack(ref _cells[epoch % (ulong)_cells.Length], epoch, first, second);
+        TakeBack(ref _cells[(int)(epoch % Buckets)], epoch, first, second);
     }
 
     /// <summary>
@@ -106,13 +110,13 @@ internal sealed class SlidingWindow
     /// </summary>
     public (ulong First, ulong Second) Sum(long nowMilliseconds)
     {
-        var newest = EpochOf(nowMilliseconds) + (ulong)_cells.Length - 1;
+        var newest = EpochOf(nowMilliseconds) + Buckets - 1;
         ulong first = 0;
         ulong second = 0;
-        for (var i = 0; i < _cells.Length; i++)
+        for (var i = 0; i < Buckets; i++)
         {
             var cell = Volatile.Read(ref _cells[i]);
-            if (((newest - (cell >> EpochShift)) & EpochMask) < (2 * (ulong)_cells.Length) - 1)
+            if (((newest - (cell >> EpochShift)) & EpochMask) < (2 * Buckets) - 1)
             {
                 first += (cell >> FirstShift) & CountMask;
                 second += cell & CountMask;
@@ -141,11 +145,11 @@ internal sealed class SlidingWindow
         }
     }
 
-    private bool TryNext(ulong seen, ulong epoch, uint first, uint second, out ulong next)
+    private static bool TryNext(ulong seen, ulong epoch, uint first, uint second, out ulong next)
     {
         var tag = epoch & EpochMask;
         var age = (tag - (seen >> EpochShift)) & EpochMask;
-        if (age > EpochMask - (4 * (ulong)_cells.Length) && (seen & CountsMask) != 0)
+        if (age > EpochMask - (4 * Buckets) && (seen & CountsMask) != 0)
         {
             // The bucket is a few laps ahead of this thread, which stalled for a whole window: nothing to add. (An
             // empty one may as well be a cell that was never used, seen just before the epoch wraps.)
@@ -162,5 +166,12 @@ internal sealed class SlidingWindow
         return true;
     }
 
-    private ulong EpochOf(long nowMilliseconds) => (ulong)(nowMilliseconds / _bucketMilliseconds);
+    private ulong EpochOf(long nowMilliseconds) => _epochOf.Quotient((ulong)nowMilliseconds);
+
+    /// <summary>In the window itself: two objects would be larger, and a step further away.</summary>
+    [InlineArray(Buckets)]
+    private struct Cells
+    {
+        private ulong _first;
+    }
 }

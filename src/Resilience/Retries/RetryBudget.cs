@@ -10,8 +10,6 @@ namespace Resilience.Retries;
 /// <remarks>After Finagle's RetryBudget: deposits and withdrawals expire with the window.</remarks>
 public sealed class RetryBudget
 {
-    private const int Buckets = 10;
-
     private readonly Clock _clock;
     private readonly SlidingWindow _window;
     private readonly double _windowSeconds;
@@ -28,7 +26,7 @@ public sealed class RetryBudget
     {
         Ranges.ThrowIfAny("retry budget's options", options.Problems());
         _clock = clock;
-        _window = new SlidingWindow(options.Window, Buckets);
+        _window = new SlidingWindow(options.Window);
         _windowSeconds = options.Window.TotalSeconds;
         _terms = new Terms(options.Ratio, options.MinimumPerSecond * _windowSeconds);
     }

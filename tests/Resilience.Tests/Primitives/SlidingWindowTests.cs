@@ -10,7 +10,7 @@ public sealed class SlidingWindowTests
     private const long Epochs = 1L << 24;
     private const ulong Most = 1_048_575;
 
-    private readonly SlidingWindow _window = new(TimeSpan.FromSeconds(10), Buckets);
+    private readonly SlidingWindow _window = new(TimeSpan.FromSeconds(10));
 
     [Fact]
     public void Sum_OfANewWindow_IsZero()
@@ -264,7 +264,7 @@ public sealed class SlidingWindowTests
         const int Threads = 4;
         for (var round = 0; round < 40; round++)
         {
-            var window = new SlidingWindow(TimeSpan.FromSeconds(10), Buckets);
+            var window = new SlidingWindow(TimeSpan.FromSeconds(10));
             var granted = 0;
 
             // In one bucket, or half of the threads on each side of a border.

@@ -80,6 +80,9 @@ internal sealed class ProbeSchedule : IDisposable
 
         var isFirstRound = !_firstRoundEnded.Task.IsCompleted && _firstRound.Count == 0;
         var first = _clock.Milliseconds + (isFirstRound ? (long)rules.InitialDelay.TotalMilliseconds : 0);
+        // Room for those and no more: tables that double keep up to twice of it.
+        _members.EnsureCapacity(_members.Count + added.Count);
+        _due.EnsureCapacity(_due.Count + added.Count);
         for (var i = 0; i < added.Count; i++)
         {
             var probe = Member(added[i]);
