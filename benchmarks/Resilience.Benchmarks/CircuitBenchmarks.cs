@@ -25,6 +25,7 @@ public class CircuitBenchmarks
     private ResiliencePipeline _open = null!;
     private Action _volatileReads = null!;
     private Action _interlockedIncrement = null!;
+    private Action _coarseClock = null!;
     private Action _closedExecute = null!;
     private Action _closedOutcome = null!;
     private Action _openOutcome = null!;
@@ -48,6 +49,7 @@ public class CircuitBenchmarks
         _open = NewOpenCircuit();
         _volatileReads = VolatileReads;
         _interlockedIncrement = InterlockedIncrement;
+        _coarseClock = CoarseClock;
         _closedExecute = ClosedExecute;
         _closedOutcome = ClosedOutcome;
         _openOutcome = OpenOutcome;
@@ -79,6 +81,9 @@ public class CircuitBenchmarks
 
     [Benchmark(OperationsPerInvoke = Most, Description = "floor: one interlocked increment")]
     public void FloorInterlockedIncrement() => _crew.Run(_interlockedIncrement);
+
+    [Benchmark(OperationsPerInvoke = Most, Description = "floor: one read of the coarse clock")]
+    public void FloorCoarseClock() => _crew.Run(_coarseClock);
 
     [Benchmark(OperationsPerInvoke = Many, Description = "closed: Polly, Execute")]
     public void PollyClosedExecute() => _crew.Run(_closedExecute);
@@ -312,6 +317,17 @@ public class CircuitBenchmarks
         }
     }
 
+    private static void CoarseClock()
+    {
+        var sum = 0L;
+        for (var operation = 0; operation < Most; operation++)
+        {
+            sum += Environment.TickCount64;
+        }
+
+        Keep(sum);
+    }
+
     private void ClosedExecute()
     {
         var sum = 0;
@@ -378,7 +394,7 @@ public class CircuitBenchmarks
 
     /// <summary>Uses a value in a way that the compiler cannot see through.</summary>
     [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
-    private static void Keep(int value) => _ = value;
+    private static void Keep(long value) => _ = value;
 
     /// <summary>A call that ends after it has returned, on the same thread, with nothing of its own to pay for.</summary>
     private sealed class Later : IValueTaskSource<int>

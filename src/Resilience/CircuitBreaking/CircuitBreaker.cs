@@ -22,27 +22,14 @@ namespace Resilience.CircuitBreaking;
 /// </example>
 public sealed class CircuitBreaker
 {
-    /// <summary>Looks at a circuit that changes meanwhile before a snapshot takes what it has.</summary>
-    private const int MostLooks = 4;
-
     private readonly Clock _clock;
     private readonly Random _random;
     private readonly ICircuitOwner? _owner;
     private CircuitRules _rules;
     private ulong _word;
-    private StripedCounter? _successes;
-    private CircuitWindow? _failureWindow;
-    private CircuitWindow? _slowWindow;
-    private CircuitEvents? _events;
-    private CircuitChanged? _lastChange;
-    private Exception? _lastFailure;
-
-    /* Counted off the way of a healthy call, so beside the word. */
-    private long _failures;
-    private long _slowCalls;
-    private long _ignored;
-    private long _rejected;
-    private long _stale;
+    private CircuitTotals _totals;
+    private CircuitRates _rates;
+    private CircuitHistory _history;
 
     /// <summary>Creates a circuit, closed unless the options say otherwise.</summary>
     /// <param name="name">Its name in exceptions and events.</param>
@@ -72,7 +59,7 @@ public sealed class CircuitBreaker
         _clock = clock;
         _random = random;
         _owner = owner;
-        _successes = rules.CountSuccesses ? new StripedCounter() : null;
+        _totals.KeepSuccesses(rules.CountSuccesses);
         var draw = rules.Start == CircuitState.Open ? random.NextDouble() : 0;
         _word = CircuitWord.Begin(rules.Start, clock.Milliseconds, rules, draw);
     }
@@ -104,8 +91,6 @@ public sealed class CircuitBreaker
     internal ulong Word => Volatile.Read(ref _word);
 
     internal CircuitRules Rules => Volatile.Read(ref _rules);
-
-    private Exception? LastFailure => Volatile.Read(ref _lastFailure);
 
     /// <summary>Asks for leave to make one call.</summary>
     /// <param name="permit">The leave, to be reported exactly once with <see cref="CircuitPermit.Report"/>.</param>
@@ -148,40 +133,33 @@ public sealed class CircuitBreaker
     /// </summary>
     public void Hint() => Publish(static (word, now, _, _, _, _) => CircuitWord.Hint(word, now), 0);
 
-    /// <summary>Everything about it at this moment.</summary>
+    /// <summary>
+    /// Everything about it at this moment: state, generation and run of failures from one look; the last change may be the
+    /// one before while a thread that has just made one is about to tell of it.
+    /// </summary>
     public CircuitSnapshot TakeSnapshot()
     {
         var word = Word;
-        var change = Volatile.Read(ref _lastChange);
-        for (var looks = 1; looks < MostLooks && !IsOf(change, word); looks++)
-        {
-            // The thread that has changed the word is about to say so.
-            word = Word;
-            change = Volatile.Read(ref _lastChange);
-        }
-
+        var now = _clock.Milliseconds;
+        var generation = CircuitWord.GenerationOf(word);
         return new CircuitSnapshot
         {
             Name = Name,
             State = CircuitWord.StateOf(word),
             RetryAfter = RetryAfterOf(word),
-            Generation = (int)CircuitWord.GenerationOf(word),
+            Generation = (int)generation,
             ConsecutiveFailures = (int)CircuitWord.ConsecutiveFailuresOf(word),
-            FailureRate = Rules.HasFailureRule ? RateOf(_failureWindow, word) : null,
-            SlowCallRate = Rules.HasSlowRule ? RateOf(_slowWindow, word) : null,
-            LastFailure = LastFailure,
-            LastChange = change,
-            Successes = Volatile.Read(ref _successes)?.Sum,
-            Failures = Volatile.Read(ref _failures),
-            Ignored = Volatile.Read(ref _ignored),
-            Rejected = Volatile.Read(ref _rejected),
-            Stale = Volatile.Read(ref _stale),
-            SlowCalls = Volatile.Read(ref _slowCalls),
+            FailureRate = _rates.FailureRate(Rules, generation, now),
+            SlowCallRate = _rates.SlowCallRate(Rules, generation, now),
+            LastFailure = _history.LastFailure,
+            LastChange = _history.LastChange,
+            Successes = _totals.Successes,
+            Failures = _totals.Failures,
+            Ignored = _totals.Ignored,
+            Rejected = _totals.Rejected,
+            Stale = _totals.Stale,
+            SlowCalls = _rates.SlowCalls,
         };
-
-        static bool IsOf(CircuitChanged? change, ulong word) =>
-            (int)CircuitWord.GenerationOf(word)
-            == (change?.Generation ?? (int)CircuitWord.GenerationOf(CircuitWord.Initial));
     }
 
     /// <summary>
@@ -193,22 +171,7 @@ public sealed class CircuitBreaker
     public IDisposable Subscribe(Action<CircuitChanged> handler, Action<Exception>? onError = null)
     {
         ArgumentNullException.ThrowIfNull(handler);
-        onError ??= static _ => { };
-        if (Volatile.Read(ref _events) is { } events)
-        {
-            return events.Subscribe(handler, onError);
-        }
-
-        var fresh = new CircuitEvents();
-        var subscription = fresh.Subscribe(handler, onError);
-        if (Interlocked.CompareExchange(ref _events, fresh, null) is { } others)
-        {
-            subscription.Dispose();
-            return others.Subscribe(handler, onError);
-        }
-
-        fresh.Begin((int)CircuitWord.GenerationOf(Word));
-        return subscription;
+        return _history.Subscribe(handler, onError ?? (static _ => { }), ref _word);
     }
 
     /// <summary>
@@ -232,7 +195,7 @@ public sealed class CircuitBreaker
     internal CircuitOpenException Refusal()
     {
         var word = Word;
-        return new CircuitOpenException(Name, CircuitWord.StateOf(word), RetryAfterOf(word), LastFailure);
+        return new CircuitOpenException(Name, CircuitWord.StateOf(word), RetryAfterOf(word), _history.LastFailure);
     }
 
     /// <summary>When a call begins, in the clock's fine ticks; negative if nobody asks how long it takes.</summary>
@@ -280,7 +243,7 @@ public sealed class CircuitBreaker
             return;
         }
 
-        Volatile.Read(ref _successes)?.Increment();
+        _totals.CountSuccess();
         var rules = Rules;
         if (rules.HasWindow)
         {
@@ -302,9 +265,7 @@ public sealed class CircuitBreaker
             return;
         }
 
-        // It was counted as a success.
-        Interlocked.Increment(ref _failures);
-        Volatile.Read(ref _successes)?.Add(-1);
+        _totals.TurnIntoFailure();
         var rules = Rules;
         if (rules.HasFailureRule && !ticket.IsTrial && !step.Has(CircuitEffect.Transition))
         {
@@ -319,7 +280,7 @@ public sealed class CircuitBreaker
     internal void Configure(CircuitRules rules)
     {
         var before = Rules;
-        Volatile.Write(ref _successes, rules.CountSuccesses ? _successes ?? new StripedCounter() : null);
+        _totals.KeepSuccesses(rules.CountSuccesses);
         Volatile.Write(ref _rules, rules);
         if (before.Start != rules.Start && !(IsAutomatic(before.Start) && IsAutomatic(rules.Start)))
         {
@@ -350,7 +311,7 @@ public sealed class CircuitBreaker
             var word = Word;
             if (!CircuitWord.Admits(word, _clock.Milliseconds, Rules))
             {
-                Interlocked.Increment(ref _rejected);
+                _totals.CountRejected();
                 ticket = default;
                 return false;
             }
@@ -373,7 +334,8 @@ public sealed class CircuitBreaker
     {
         var rules = Rules;
         // A trial that is too slow shows that the resource has not recovered, whatever it answered.
-        var isFailedTrial = ticket.IsTrial && outcome == CircuitOutcome.Success && IsSlow(rules, evidence);
+        var isFailedTrial =
+            ticket.IsTrial && outcome == CircuitOutcome.Success && CircuitRates.IsSlow(rules, evidence.Ticks);
         var step = Publish(
             static (word, now, rules, random, length, report) =>
                 CircuitWord.Report(word, report.Ticket, report.Outcome, now, rules, random, length),
@@ -387,49 +349,28 @@ public sealed class CircuitBreaker
 
         if (step.Has(CircuitEffect.Stale))
         {
-            Interlocked.Increment(ref _stale);
+            _totals.CountStale();
             return;
         }
 
-        Count(outcome, evidence);
+        _totals.Count(outcome);
         if (outcome == CircuitOutcome.Neutral)
         {
             return;
+        }
+
+        if (outcome == CircuitOutcome.Failure && evidence.Exception is { } exception)
+        {
+            _history.Note(exception);
         }
 
         if (!ticket.IsTrial && rules.HasWindow && !step.Has(CircuitEffect.Transition))
         {
             Measure(ticket, outcome == CircuitOutcome.Failure, rules, evidence);
         }
-        else if (IsSlow(rules, evidence))
+        else
         {
-            Interlocked.Increment(ref _slowCalls);
-        }
-    }
-
-    private static bool IsSlow(CircuitRules rules, in CircuitEvidence evidence) =>
-        evidence.Ticks >= rules.SlowCallTicks;
-
-    private void Count(CircuitOutcome outcome, in CircuitEvidence evidence)
-    {
-        switch (outcome)
-        {
-            case CircuitOutcome.Success:
-                Volatile.Read(ref _successes)?.Increment();
-                break;
-
-            case CircuitOutcome.Failure:
-                Interlocked.Increment(ref _failures);
-                if (evidence.Exception is { } exception)
-                {
-                    Volatile.Write(ref _lastFailure, exception);
-                }
-
-                break;
-
-            default:
-                Interlocked.Increment(ref _ignored);
-                break;
+            _rates.CountIfSlow(rules, evidence.Ticks);
         }
     }
 
@@ -445,9 +386,9 @@ public sealed class CircuitBreaker
             MeasureFailures(ticket, isFailure, rules, now, evidence);
         }
 
-        if (rules.HasSlowRule)
+        if (rules.HasSlowRule && _rates.MeasureSlowness(rules, ticket.Generation, now, evidence.Ticks, out var figures))
         {
-            MeasureSlowness(ticket, rules, now, evidence);
+            Trip(ticket, CircuitChangeReason.SlowCallRate, figures, evidence);
         }
     }
 
@@ -459,25 +400,9 @@ public sealed class CircuitBreaker
         in CircuitEvidence evidence
     )
     {
-        var window = WindowOf(ref _failureWindow, rules);
-        if (window.Record(ticket.Generation, now, isFailure, rules.MinimumThroughput, rules.FailureRate))
+        if (_rates.MeasureFailures(rules, ticket.Generation, now, isFailure, out var figures))
         {
-            Trip(ticket, CircuitChangeReason.FailureRate, window.Sum(ticket.Generation, now), evidence);
-        }
-    }
-
-    private void MeasureSlowness(CircuitTicket ticket, CircuitRules rules, long now, in CircuitEvidence evidence)
-    {
-        var isSlow = IsSlow(rules, evidence);
-        if (isSlow)
-        {
-            Interlocked.Increment(ref _slowCalls);
-        }
-
-        var window = WindowOf(ref _slowWindow, rules);
-        if (window.Record(ticket.Generation, now, isSlow, rules.MinimumThroughput, rules.SlowCallRate))
-        {
-            Trip(ticket, CircuitChangeReason.SlowCallRate, window.Sum(ticket.Generation, now), evidence);
+            Trip(ticket, CircuitChangeReason.FailureRate, figures, evidence);
         }
     }
 
@@ -494,20 +419,6 @@ public sealed class CircuitBreaker
             evidence,
             figures
         );
-
-    /// <summary>The window, made when first needed and again when its length is another.</summary>
-    private static CircuitWindow WindowOf(ref CircuitWindow? field, CircuitRules rules)
-    {
-        var seen = Volatile.Read(ref field);
-        if (seen is not null && seen.LengthMilliseconds == rules.SamplingMilliseconds)
-        {
-            return seen;
-        }
-
-        var fresh = new CircuitWindow(rules.SamplingMilliseconds);
-        var other = Interlocked.CompareExchange(ref field, fresh, seen);
-        return ReferenceEquals(other, seen) ? fresh : other!;
-    }
 
     private void Force(CircuitState state) =>
         Publish(
@@ -603,10 +514,9 @@ public sealed class CircuitBreaker
                 to == CircuitState.Open
                     ? TimeSpan.FromMilliseconds(CircuitWord.BreakEnd(step.Word) - now)
                     : TimeSpan.Zero,
-            LastFailure = exception ?? LastFailure,
+            LastFailure = exception ?? _history.LastFailure,
         };
-        Keep(change);
-        Volatile.Read(ref _events)?.Publish(change);
+        _history.Tell(change);
 
         static (int Total, int Bad) Same(uint count) => ((int)count, (int)count);
 
@@ -614,22 +524,6 @@ public sealed class CircuitBreaker
         {
             var failed = (int)(CircuitWord.TrialFailuresOf(seen) + failures);
             return ((int)(CircuitWord.TrialSuccessesOf(seen) + successes) + failed, failed);
-        }
-    }
-
-    /// <summary>Keeps the youngest change: its thread may have been overtaken by that of the next.</summary>
-    private void Keep(CircuitChanged change)
-    {
-        var seen = Volatile.Read(ref _lastChange);
-        while (seen is null || CircuitWord.IsAfter((uint)change.Generation, (uint)seen.Generation))
-        {
-            var other = Interlocked.CompareExchange(ref _lastChange, change, seen);
-            if (ReferenceEquals(other, seen))
-            {
-                return;
-            }
-
-            seen = other;
         }
     }
 
@@ -641,9 +535,4 @@ public sealed class CircuitBreaker
             : CircuitWord.Admits(word, now, Rules) ? TimeSpan.Zero
             : TimeSpan.FromMilliseconds(Math.Max(0, CircuitWord.AdmitsFrom(word, now, Rules) - now));
     }
-
-    private double? RateOf(CircuitWindow? window, ulong word) =>
-        window?.Sum(CircuitWord.GenerationOf(word), _clock.Milliseconds) is (var total and > 0, var bad)
-            ? (double)bad / total
-            : null;
 }

@@ -165,9 +165,11 @@ internal sealed class ResilientCall
         var limit = TimeLimit.Start(_pool.Clock, CutToDeadline(Timeout.InfiniteTimeSpan, _startedAt), _callerToken);
         try
         {
-            var reading = _message.ReadContentAsync(length, IsAsync, limit.Token);
+            var reading = _message.ReadContentAsync(length, IsAsync, limit.Token).AsTask();
             _hasContentFailed = true;
-            _message.SendInstead(await reading.ConfigureAwait(false));
+            // A content that ignores its token is not waited for; what it throws later on is nobody's.
+            _ = ObserveAsync(reading);
+            _message.SendInstead(await reading.WaitAsync(limit.Token).ConfigureAwait(false));
             _hasContentFailed = false;
         }
         catch (OperationCanceledException exception) when (limit.HasEnded)
@@ -183,6 +185,9 @@ internal sealed class ResilientCall
             limit.End(_pool.Clock, isTokenFree: false);
         }
     }
+
+    private static async Task ObserveAsync(Task reading) =>
+        await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Whether the attempt has a response whose body is to be read before it counts as a success.</summary>
     public bool WantsBody(Task<HttpResponseMessage> sending)

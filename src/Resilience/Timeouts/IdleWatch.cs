@@ -20,6 +20,7 @@ internal sealed class IdleWatch
     private long _limit;
     private long _since = Resting;
     private int _isArmed;
+    private bool _hasStalled;
 
     /// <summary>Ends with the caller's token, or when a wait has lasted too long.</summary>
     public CancellationToken Token => _source.Token;
@@ -31,8 +32,10 @@ internal sealed class IdleWatch
         var milliseconds = (long)limit.TotalMilliseconds;
         if (watch._limit != milliseconds && Volatile.Read(ref watch._isArmed) != 0)
         {
-            // Armed by an owner with another limit, which may be longer.
-            watch._timer!.Change(limit, Timeout.InfiniteTimeSpan);
+            // Armed by an owner with another limit, which may be longer. Arming it anew would not do: its callback may be
+            // running, and would then put it off by the old limit.
+            watch._timer!.Dispose();
+            watch = new IdleWatch();
         }
 
         watch._clock = clock;
@@ -70,13 +73,20 @@ internal sealed class IdleWatch
     }
 
     /// <returns>Whether the wait had lasted too long: then the watch has ended its token, and serves no further wait.</returns>
-    public bool EndWait() => Interlocked.Exchange(ref _since, Resting) == Stalled;
+    public bool EndWait()
+    {
+        var hasStalled = Interlocked.Exchange(ref _since, Resting) == Stalled;
+        _hasStalled |= hasStalled;
+        return hasStalled;
+    }
 
     /// <summary>Ends the watching, so that the watch may serve another. Nobody may use the token any more.</summary>
     public void Release()
     {
         Unlink();
-        if (!_clock.IsSystem || !_source.TryReset() || !ObjectPool<IdleWatch>.TryGiveBack(this))
+        // One that has stalled is done with even where its token has not ended yet: the timer is about to end it, and that
+        // must not be the next owner's (IdleWatchTests.Release_JustAsTheTimeIsUp_NeverEndsTheNextOwnersToken).
+        if (_hasStalled || !_clock.IsSystem || !_source.TryReset() || !ObjectPool<IdleWatch>.TryGiveBack(this))
         {
             // The source is left to the collector: its callbacks may be running, and without a timer it holds nothing.
             _timer?.Dispose();

@@ -81,6 +81,22 @@ public sealed class BufferingTests
         rig.Sent.Should().BeEmpty();
     }
 
+    [Fact]
+    public async Task Request_ContentIgnoresItsToken_EndsWithTheTotalTimeoutAllTheSame() // law 10
+    {
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100);
+        var content = new GatedContent();
+        content.Headers.ContentLength = 9;
+
+        var sending = rig.SendAsync(new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content });
+        rig.Time.Advance(TimeSpan.FromSeconds(30));
+
+        var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
+        thrown.Which.Message.Should().Contain("Timeouts:Total");
+        rig.Sent.Should().BeEmpty();
+        content.Open();
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
