@@ -72,7 +72,7 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
         options ??= new BackendPoolOptions();
         Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
-        Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        Clock = Clock.Of(timeProvider);
         Random = random ?? RandomSource.Default;
         Budget = new RetryBudget(options.RetryBudget, Clock);
         _selector = selector;
@@ -107,6 +107,9 @@ public sealed class BackendPool : IDisposable, IAsyncDisposable
 
     /// <summary>The limit in force of those backends that have none of their own, and the terms of waiting.</summary>
     internal ConcurrencyLimit Limit => Volatile.Read(ref _limit);
+
+    /// <summary>Where requests to its backends go again and again.</summary>
+    internal KnownTargets Targets { get; } = new();
 
     internal Clock Clock { get; }
 

@@ -47,7 +47,7 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
         finally
         {
             // A probe may have kept the token.
-            limit.End(clock, isTokenFree: probe is ConfiguredHealthProbe);
+            limit.End(isTokenFree: probe is ConfiguredHealthProbe);
         }
 
         return stopped.IsCancellationRequested
