@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Running;
+using Resilience.Benchmarks.Loopback;
 using Resilience.Benchmarks.Running;
 using Resilience.Benchmarks.Watching;
 
@@ -6,6 +7,11 @@ if (args is [EndpointServer.Argument])
 {
     await EndpointServer.RunAsync();
     return 0;
+}
+
+if (args is [LoopbackFigures.Argument, .. var options])
+{
+    return await LoopbackFigures.RunAsync(options);
 }
 
 if (args is [HealthFigures.Argument, .. var asked])

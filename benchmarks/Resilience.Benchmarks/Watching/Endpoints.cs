@@ -38,6 +38,23 @@ internal sealed class Endpoints : IDisposable
             : throw new InvalidOperationException("The server of endpoints did not start.");
     }
 
+    /// <summary>Keeps the server, all its threads, on one core (Linux).</summary>
+    public void PinTo(string core)
+    {
+        var start = new ProcessStartInfo("taskset", ["-a", "-c", "-p", core, $"{_process.Id}"])
+        {
+            // It tells what it has done, thread by thread.
+            RedirectStandardOutput = true,
+        };
+        using var pin = Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
+        pin.StandardOutput.ReadToEnd();
+        pin.WaitForExit();
+        if (pin.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"The server could not be pinned to core {core}.");
+        }
+    }
+
     /// <summary>So many of them, each with an address of its own.</summary>
     public Uri[] Plain(int count) => Addresses("http", _plainPort, count);
 

@@ -243,10 +243,16 @@ public sealed class Backend : ICircuitOwner
         }
         else if (!TryPassOn())
         {
-            LeavePlace(1);
-            // Who has stood in line since looks once more itself, or is seen here: see WaitingLine.TryEnter.
-            OfferPlaces();
+            LeaveFree();
         }
+    }
+
+    /// <summary>The second step of leaving, when nobody waited for the place.</summary>
+    internal void LeaveFree()
+    {
+        LeavePlace(1);
+        // Who has stood in line since looks once more itself, or is seen here: see WaitingLine.TryEnter.
+        OfferPlaces();
     }
 
     /// <summary>Makes an attempt of a place that was passed on.</summary>
@@ -597,7 +603,7 @@ public sealed class Backend : ICircuitOwner
     /// Gives the place that the caller holds to the first who waits for it. It stays counted on the way, so that no
     /// newcomer takes it, and a drain that begins meanwhile waits for it.
     /// </summary>
-    private bool TryPassOn()
+    internal bool TryPassOn()
     {
         if (
             !_pool.Line.IsAwaited(this)

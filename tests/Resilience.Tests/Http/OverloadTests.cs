@@ -278,6 +278,23 @@ public sealed class OverloadTests
         pool.WaitingRequests.Should().Be(0);
     }
 
+    /// <summary>The race, step by step: who leaves has seen nobody waiting, and one comes before the place is free.</summary>
+    [Fact]
+    public async Task Leave_SomebodyComesBetweenItsTwoSteps_IsServedByTheSecond()
+    {
+        using var rig = LimitedRig();
+        _ = rig.Lease("b1");
+
+        var isPassedOn = rig["b1"].TryPassOn();
+        var sending = rig.SendAsync();
+        await WhenWaitingAsync(rig, 1);
+        rig["b1"].LeaveFree();
+        (await sending).Dispose();
+
+        isPassedOn.Should().BeFalse();
+        rig.InFlight.Should().Be(0);
+    }
+
     /// <summary>The race, the other way round: the request comes to wait while the place is being given back.</summary>
     [Fact]
     public void Send_ComesToWaitWhileThePlaceIsGivenBack_IsNotMissed()

@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using Resilience.Benchmarks.Peers;
+using Resilience.Benchmarks.Watching;
+using Resilience.Http;
+
+namespace Resilience.Benchmarks.Loopback;
+
+/// <summary>
+/// The clients that are compared, each with a transport and connections of its own, all made alike. Those that know no
+/// backends are given the addresses in turn.
+/// </summary>
+internal sealed class Contest : IDisposable
+{
+    private readonly OurPool _pool;
+    private readonly (string Name, HttpClient Client, Uri[] Addresses)[] _contestants;
+
+    public Contest(Uri[] addresses)
+    {
+        _pool = new OurPool(addresses);
+        Uri[] logical = [new("http://catalog/")];
+        _contestants =
+        [
+            ("bare", new HttpClient(ResilientTransport.Create()), addresses),
+            ("bare, the control", new HttpClient(ResilientTransport.Create()), addresses),
+            (
+                "Polly retry + breaker + timeout",
+                new HttpClient(new PollyHandler(ResilientTransport.Create())),
+                addresses
+            ),
+            ("ours, until the headers", Ours(tracksBodies: false), logical),
+            ("ours, body tracked", Ours(tracksBodies: true), logical),
+        ];
+    }
+
+    /// <summary>So many requests at once, in turns.</summary>
+    public async Task RunAsync(int crowd, TimeSpan length, int rounds, FigureTable table)
+    {
+        var turns = _contestants.Select(_ => new List<Turn>()).ToArray();
+        // The first round makes the connections and compiles the code.
+        for (var round = 0; round <= rounds; round++)
+        {
+            for (var i = 0; i < _contestants.Length; i++)
+            {
+                // Another one begins each round: whoever follows a costly one would find a warm machine every time.
+                var at = (i + round) % _contestants.Length;
+                var (_, client, addresses) = _contestants[at];
+                var turn = await TakeTurnAsync(client, addresses, crowd, length);
+                if (round > 0)
+                {
+                    turns[at].Add(turn);
+                }
+            }
+        }
+
+        for (var i = 0; i < _contestants.Length; i++)
+        {
+            var middle = Turn.Middle(turns[i]);
+            var ratios = turns[i].Zip(turns[0], (own, bare) => own.CpuMicroseconds / bare.CpuMicroseconds).Order();
+            table.Add(
+                $"{crowd}",
+                _contestants[i].Name,
+                FigureTable.Text(middle.PerSecond),
+                FigureTable.Text(middle.CpuMicroseconds, 2),
+                FigureTable.Text(middle.Bytes),
+                i == 0 ? "1" : FigureTable.Text(ratios.ElementAt(rounds / 2), 3)
+            );
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, client, _) in _contestants)
+        {
+            client.Dispose();
+        }
+
+        _pool.Dispose();
+    }
+
+    private HttpClient Ours(bool tracksBodies) => new(_pool.Wrap(ResilientTransport.Create(), tracksBodies));
+
+    private static async Task<Turn> TakeTurnAsync(HttpClient client, Uri[] addresses, int crowd, TimeSpan length)
+    {
+        var before = Spent.Now;
+        var began = Stopwatch.GetTimestamp();
+        var counts = await Task.WhenAll(Enumerable.Range(0, crowd).Select(number => Task.Run(() => LoopAsync(number))));
+        return new Turn(counts.Sum(), Spent.Now - before);
+
+        async Task<long> LoopAsync(int number)
+        {
+            var count = 0L;
+            for (var i = number; Stopwatch.GetElapsedTime(began) < length; i++)
+            {
+                using var response = await client.GetAsync(addresses[i % addresses.Length]);
+                response.EnsureSuccessStatusCode();
+                count++;
+            }
+
+            return count;
+        }
+    }
+}

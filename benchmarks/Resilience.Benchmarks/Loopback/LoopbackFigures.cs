@@ -1,0 +1,64 @@
+using Resilience.Benchmarks.Running;
+using Resilience.Benchmarks.Watching;
+
+namespace Resilience.Benchmarks.Loopback;
+
+/// <summary>
+/// What a request over real sockets costs its client in processor time, beside a bare client in the same run: every
+/// contestant has its turn in every round, and the ratio is that of one round, so that a machine whose speed drifts moves
+/// both. A second bare client shows what the ratio is worth. Run by <c>eng/bench-loopback</c>, which pins client and server
+/// to a core each.
+/// </summary>
+internal static class LoopbackFigures
+{
+    /// <summary>The argument that asks for them, the first one.</summary>
+    public const string Argument = "loopback";
+
+    /// <summary>A tenth of the time: it shows that everything works, and its figures are not for publishing.</summary>
+    private const string Short = "--short";
+
+    /// <summary>The core of the server, told by the script that pins this process to another one.</summary>
+    private const string ServerCore = "RESILIENCE_SERVER_CORE";
+
+    private const int Backends = 3;
+
+    private static readonly int[] Crowds = [1, 16, 64];
+
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        string[] known = [Short, PublishedTables.Option];
+        if (arguments.Except(known).FirstOrDefault() is { } unknown)
+        {
+            await Console.Error.WriteLineAsync($"Unknown: {unknown}. There are: {string.Join(' ', known)}");
+            return 1;
+        }
+
+        var isShort = arguments.Contains(Short);
+        var (length, rounds) = isShort ? (TimeSpan.FromSeconds(0.5), 2) : (TimeSpan.FromSeconds(2), 9);
+        using var endpoints = Endpoints.Start();
+        var core = Environment.GetEnvironmentVariable(ServerCore);
+        if (core is not null)
+        {
+            endpoints.PinTo(core);
+        }
+
+        var table = new FigureTable(
+            "Loopback",
+            "At once",
+            core is null ? "Client (not pinned)" : "Client",
+            "Requests/s",
+            "CPU µs",
+            "B",
+            "CPU × bare"
+        );
+        var addresses = endpoints.Plain(Backends);
+        foreach (var crowd in Crowds)
+        {
+            using var contest = new Contest(addresses);
+            await contest.RunAsync(crowd, length, rounds, table);
+        }
+
+        table.Show(arguments.Contains(PublishedTables.Option));
+        return 0;
+    }
+}
