@@ -96,6 +96,16 @@ public sealed class Backend : ICircuitOwner
     /// <summary>Attempts that failed by its own or its application's fault.</summary>
     public long Failures => Interlocked.Read(ref _failures);
 
+    /// <summary>Attempts that have ended, however.</summary>
+    internal long Ended
+    {
+        get
+        {
+            var load = Volatile.Read(ref _load);
+            return (load >> StartedShift) - (load & InFlightMask);
+        }
+    }
+
     /// <summary>The last probe's result; <see langword="null"/> before the first.</summary>
     public ProbeResult? LastProbe { get; private set; }
 

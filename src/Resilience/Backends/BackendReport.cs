@@ -90,7 +90,7 @@ public sealed record BackendReport
     internal static BackendReport Of(Backend backend, long now)
     {
         var status = backend.Status;
-        var ended = backend.Answered + backend.Failures;
+        var ended = backend.Ended;
         var (requests, failures) = backend.Passive.Outcomes(now);
         var mean = backend.Passive.MeanResponseTime;
         var probes = backend.Probes;
