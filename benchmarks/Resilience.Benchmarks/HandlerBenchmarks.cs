@@ -20,6 +20,9 @@ public class HandlerBenchmarks
     [Params(Completion.Async, Completion.Sync)]
     public Completion Completion { get; set; }
 
+    [Params(Paths.Same, Paths.Varied)]
+    public Paths Paths { get; set; }
+
     [GlobalSetup]
     public void Setup()
     {
@@ -59,7 +62,7 @@ public class HandlerBenchmarks
 
     private Exchange Open(Func<HttpMessageHandler, HttpMessageHandler> wrap)
     {
-        var exchange = new Exchange(Completion, wrap);
+        var exchange = new Exchange(Completion, wrap, Paths);
         exchange.Verify(exchange => exchange.Send(), sendings: 1);
         return exchange;
     }

@@ -1,5 +1,17 @@
 using BenchmarkDotNet.Running;
 using Resilience.Benchmarks.Running;
+using Resilience.Benchmarks.Watching;
+
+if (args is [EndpointServer.Argument])
+{
+    await EndpointServer.RunAsync();
+    return 0;
+}
+
+if (args is [HealthFigures.Argument, .. var asked])
+{
+    return await HealthFigures.RunAsync(asked);
+}
 
 // BenchmarkDotNet refuses arguments it does not know, so ours is taken out before it sees them.
 var quick = args.Contains(BenchmarkConfig.QuickOption);

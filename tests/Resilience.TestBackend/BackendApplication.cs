@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Resilience.TestBackend;
@@ -70,7 +71,7 @@ internal sealed class BackendApplication(
         using var body = new MemoryStream();
         await entry.ReadBodyAsync(context.Request.Body, body, cancellation);
 
-        var fault = path == "/health" ? Fault.None : settings.Fault;
+        var fault = settings.Fault is var set && (path != "/health" || set.StrikesHealth) ? set : Fault.None;
         if (fault.Delay > TimeSpan.Zero)
         {
             await Task.Delay(fault.Delay, cancellation);
@@ -83,6 +84,9 @@ internal sealed class BackendApplication(
                 break;
             case FaultKind.Hang:
                 await Task.Delay(Timeout.Infinite, cancellation);
+                break;
+            case FaultKind.FirstByte:
+                await SendFirstByteAsync(context);
                 break;
             case FaultKind.Abort:
                 context.Abort();
@@ -173,6 +177,14 @@ internal sealed class BackendApplication(
     {
         await context.Response.StartAsync(context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
+        await Task.Delay(Timeout.Infinite, context.RequestAborted);
+    }
+
+    /// <summary>Past the server, which sends headers whole or not at all.</summary>
+    private static async Task SendFirstByteAsync(HttpContext context)
+    {
+        var transport = context.Features.GetRequiredFeature<IConnectionTransportFeature>().Transport;
+        await transport.Output.WriteAsync("H"u8.ToArray(), context.RequestAborted);
         await Task.Delay(Timeout.Infinite, context.RequestAborted);
     }
 

@@ -1,20 +1,22 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Resilience.TestBackend;
 
-/// <summary>The command line: <c>--port N --name X --https --protocols http1|http1and2|http2</c>.</summary>
-internal sealed record BackendArguments(int Port, string Name, bool Https, HttpProtocols Protocols)
+/// <summary>The command line: <c>--port N --name X --address A --https --protocols http1|http1and2|http2</c>.</summary>
+internal sealed record BackendArguments(int Port, string Name, IPAddress Address, bool Https, HttpProtocols Protocols)
 {
     public static BackendArguments Parse(string[] args)
     {
-        var arguments = new BackendArguments(0, "backend", false, HttpProtocols.Http1AndHttp2);
+        var arguments = new BackendArguments(0, "backend", IPAddress.Loopback, false, HttpProtocols.Http1AndHttp2);
         for (var i = 0; i < args.Length; i++)
         {
             arguments = args[i] switch
             {
                 "--port" => arguments with { Port = ParsePort(Value(args, ref i)) },
                 "--name" => arguments with { Name = Value(args, ref i) },
+                "--address" => arguments with { Address = ParseAddress(Value(args, ref i)) },
                 "--https" => arguments with { Https = true },
                 "--protocols" => arguments with { Protocols = ParseProtocols(Value(args, ref i)) },
                 var unknown => throw new ArgumentException($"Unknown argument '{unknown}'."),
@@ -31,6 +33,11 @@ internal sealed record BackendArguments(int Port, string Name, bool Https, HttpP
         ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? port
             : throw new ArgumentException($"'{text}' is no port (0-65535).");
+
+    private static IPAddress ParseAddress(string text) =>
+        IPAddress.TryParse(text, out var address)
+            ? address
+            : throw new ArgumentException($"'{text}' is no IP address.");
 
     private static HttpProtocols ParseProtocols(string text) =>
         text switch

@@ -3,7 +3,12 @@ using System.Text.Json;
 namespace Resilience.TestBackend;
 
 /// <summary>The endpoints below <c>/_control</c>: reading the record and setting what the backend does.</summary>
-internal sealed class ControlEndpoints(RequestLog log, BackendSettings settings)
+internal sealed class ControlEndpoints(
+    RequestLog log,
+    BackendSettings settings,
+    ServerCertificates? certificates,
+    LiveConnections connections
+)
 {
     public static readonly PathString Prefix = "/_control";
 
@@ -24,7 +29,16 @@ internal sealed class ControlEndpoints(RequestLog log, BackendSettings settings)
                 return NoContent(context);
 
             case ("PUT", "/_control/fault") when Fault.TryParse(query["kind"], query.Milliseconds("ms"), out var fault):
-                settings.Fault = fault;
+                settings.Fault = fault with { StrikesHealth = query["health"] == "true" };
+                return NoContent(context);
+
+            case ("GET", "/_control/authority") when certificates is not null:
+                return context.Response.WriteAsync(certificates.ExportAuthority());
+
+            case ("PUT", "/_control/certificate")
+                when certificates is not null && certificates.TryPresent(query["kind"].ToString()):
+                // Whoever is connected has seen the other one, and would go on with it.
+                connections.AbortAllBut(context.Connection.Id);
                 return NoContent(context);
 
             default:

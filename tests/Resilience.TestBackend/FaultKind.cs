@@ -12,6 +12,9 @@ internal enum FaultKind
     /// <summary>No request is ever answered.</summary>
     Hang,
 
+    /// <summary>Every answer ends after its first byte, and its connection stays open.</summary>
+    FirstByte,
+
     /// <summary>Every connection is aborted without an answer.</summary>
     Abort,
 

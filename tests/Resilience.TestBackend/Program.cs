@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -19,7 +18,8 @@ catch (ArgumentException problem)
     return BackendExitCodes.BadArguments;
 }
 
-using var certificate = arguments.Https ? SelfSignedCertificate.Create() : null;
+using var certificates = arguments.Https ? new ServerCertificates() : null;
+var connections = new LiveConnections();
 
 // The content root is fixed so that the caller's current directory contributes no appsettings.json.
 var builder = WebApplication.CreateSlimBuilder(
@@ -39,14 +39,15 @@ builder.WebHost.ConfigureKestrel(kestrel =>
     kestrel.Limits.MinRequestBodyDataRate = null;
     kestrel.Limits.MinResponseDataRate = null;
     kestrel.Listen(
-        IPAddress.Loopback,
+        arguments.Address,
         arguments.Port,
         listen =>
         {
             listen.Protocols = arguments.Protocols;
-            if (certificate is not null)
+            listen.Use(connections.Watch);
+            if (certificates is not null)
             {
-                listen.UseHttps(certificate);
+                listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificates.Presented);
             }
         }
     );
@@ -55,7 +56,8 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 await using var app = builder.Build();
 var log = new RequestLog();
 var settings = new BackendSettings();
-app.Run(new BackendApplication(arguments.Name, log, settings, new ControlEndpoints(log, settings)).HandleAsync);
+var control = new ControlEndpoints(log, settings, certificates, connections);
+app.Run(new BackendApplication(arguments.Name, log, settings, control).HandleAsync);
 
 try
 {
@@ -74,7 +76,7 @@ var ready = new BackendReady(
     address.Port,
     Environment.ProcessId,
     address.ToString(),
-    certificate?.Thumbprint
+    certificates?.Presented.Thumbprint
 );
 await Console.Out.WriteLineAsync(JsonSerializer.Serialize(ready, JsonSerializerOptions.Web));
 await Console.Out.FlushAsync();

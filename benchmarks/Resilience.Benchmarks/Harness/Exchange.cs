@@ -10,17 +10,24 @@ namespace Resilience.Benchmarks.Harness;
 /// </remarks>
 internal sealed class Exchange : IDisposable
 {
-    private static readonly Uri Address = new("http://catalog/v1/products/42?fields=name%2Cprice");
+    private const int VariedAddresses = 4_096;
+
+    private static readonly Uri Address = AddressOf(42);
 
     private readonly byte[] _buffer = new byte[2 * StubContent.Length];
     private readonly CancellationTokenSource _caller = new();
     private readonly TransportStub _transport;
     private readonly HttpMessageInvoker _invoker;
+    private readonly Uri[] _addresses;
+    private uint _next;
 
     /// <param name="completion">When the transport answers.</param>
     /// <param name="wrap">Puts the measured handler over the transport; returns the transport itself for bare.</param>
-    public Exchange(Completion completion, Func<HttpMessageHandler, HttpMessageHandler> wrap)
+    /// <param name="paths">What its requests ask for.</param>
+    public Exchange(Completion completion, Func<HttpMessageHandler, HttpMessageHandler> wrap, Paths paths = Paths.Same)
     {
+        // More than anybody would keep, made and taken apart before: the caller's own address is no handler's work.
+        _addresses = paths == Paths.Same ? [Address] : [.. Enumerable.Range(0, VariedAddresses).Select(AddressOf)];
         _transport = new TransportStub(completion);
         _invoker = new HttpMessageInvoker(wrap(_transport));
     }
@@ -81,9 +88,17 @@ internal sealed class Exchange : IDisposable
         _caller.Dispose();
     }
 
-    private static HttpRequestMessage NewMessage()
+    private static Uri AddressOf(int product)
     {
-        var message = new HttpRequestMessage(HttpMethod.Get, Address);
+        var address = new Uri($"http://catalog/v1/products/{product}?fields=name%2Cprice");
+        _ = address.AbsoluteUri.Length + address.IdnHost.Length + address.Port + address.PathAndQuery.Length;
+        return address;
+    }
+
+    private HttpRequestMessage NewMessage()
+    {
+        var address = _addresses[_next++ % (uint)_addresses.Length];
+        var message = new HttpRequestMessage(HttpMethod.Get, address);
         message.Headers.TryAddWithoutValidation("Accept", "application/json");
         message.Headers.TryAddWithoutValidation("User-Agent", "benchmark/1.0");
         return message;

@@ -31,14 +31,17 @@ internal static class PublishedTables
     /// <exception cref="InvalidOperationException">The document has no place for a table.</exception>
     public static void Write(IEnumerable<Summary> summaries)
     {
-        var path = Document();
-        var text = File.ReadAllText(path);
         foreach (var summary in summaries)
         {
-            text = Replace(text, summary.BenchmarksCases[0].Descriptor.Type.Name, TableOf(summary));
+            Write(summary.BenchmarksCases[0].Descriptor.Type.Name, TableOf(summary));
         }
+    }
 
-        File.WriteAllText(path, text);
+    /// <inheritdoc cref="Write(IEnumerable{Summary})"/>
+    public static void Write(string name, string table)
+    {
+        var path = Document();
+        File.WriteAllText(path, Replace(File.ReadAllText(path), name, table));
     }
 
     private static string Replace(string text, string name, string table)

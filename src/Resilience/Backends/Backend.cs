@@ -25,6 +25,7 @@ public sealed class Backend : ICircuitOwner
     private long _failures;
     private long _probesSucceeded;
     private long _probesFailed;
+    private long _probesSkipped;
     private int _administration;
     private int _lastFailure;
 
@@ -101,7 +102,12 @@ public sealed class Backend : ICircuitOwner
     public ProbeResult? LastProbe { get; private set; }
 
     /// <summary>How many probes have ended, and how.</summary>
-    public ProbeStatistics Probes => new(Interlocked.Read(ref _probesSucceeded), Interlocked.Read(ref _probesFailed));
+    public ProbeStatistics Probes =>
+        new(
+            Interlocked.Read(ref _probesSucceeded),
+            Interlocked.Read(ref _probesFailed),
+            Interlocked.Read(ref _probesSkipped)
+        );
 
     /// <summary>Successful probes in a row.</summary>
     public int ConsecutiveProbeSuccesses { get; private set; }
@@ -252,6 +258,11 @@ public sealed class Backend : ICircuitOwner
             HistogramOf(window).Add(_pool.Clock.Milliseconds, duration);
         }
 
+        if (outcome.Kind == OutcomeKind.Success)
+        {
+            NoteSuccess();
+        }
+
         _pool.Observer?.OnAnswered(this, outcome, duration);
     }
 
@@ -295,6 +306,18 @@ public sealed class Backend : ICircuitOwner
             yield return StateReason.Active;
         }
     }
+
+    /// <summary>It has answered a request well.</summary>
+    internal void NoteSuccess()
+    {
+        if (_pool.NotesSuccesses)
+        {
+            Passive.NoteSuccess(_pool.Clock.Milliseconds);
+        }
+    }
+
+    /// <summary>A probe was due, and traffic has made it unnecessary.</summary>
+    internal void CountSkippedProbe() => Interlocked.Increment(ref _probesSkipped);
 
     /// <param name="ticks">How long the attempt took until its outcome was known, in ticks of 100 ns.</param>
     internal void OnReported(CircuitTicket ticket, in AttemptOutcome outcome, long ticks)

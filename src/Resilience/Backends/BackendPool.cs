@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
@@ -34,7 +33,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     private readonly EventHub<PoolEvent> _events = new(static (item, missed) => item with { Missed = missed });
     private readonly ITimer _timer;
     private readonly ILogger _logger;
-    private readonly ConcurrentDictionary<string, Backend> _byIdentity = new(StringComparer.Ordinal);
+    private readonly Membership _membership = new();
     private Backend[] _backends = [];
     private IMembershipObserver[] _membershipObservers = [];
     private CircuitRules _circuitRules;
@@ -44,6 +43,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     private BackendPicker? _picker;
     private IOutcomeObserver? _observer;
     private long _rebuiltAt = long.MinValue / 2;
+    private bool _notesSuccesses;
     private bool _isStale;
     private bool _isDisposed;
 
@@ -74,7 +74,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         options ??= new BackendPoolOptions();
         Ranges.ThrowIfAny("pool's options", options.Problems());
         Name = name;
-        Clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        Clock = Clock.Of(timeProvider);
         Random = random ?? RandomSource.Default;
         Budget = new RetryBudget(options.RetryBudget, Clock);
         _selector = selector;
@@ -111,6 +111,9 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     /// <summary>Over which time backends keep response times for percentiles; zero for not at all.</summary>
     internal TimeSpan LatencyWindow => TimeSpan.FromTicks(Volatile.Read(ref _latencyWindow));
 
+    /// <summary>Where requests to its backends go again and again.</summary>
+    internal KnownTargets Targets { get; } = new();
+
     internal Clock Clock { get; }
 
     internal Random Random { get; }
@@ -124,10 +127,17 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         set => Volatile.Write(ref _observer, value);
     }
 
+    /// <summary>Whether each backend keeps when it last answered well: probes may then be skipped.</summary>
+    internal bool NotesSuccesses
+    {
+        get => Volatile.Read(ref _notesSuccesses);
+        set => Volatile.Write(ref _notesSuccesses, value);
+    }
+
     internal bool IsDisposed => Volatile.Read(ref _isDisposed);
 
     /// <summary>The backend of that identity, its name or else its address; <see langword="null"/> if there is none.</summary>
-    public Backend? Find(string identity) => _byIdentity.GetValueOrDefault(identity);
+    public Backend? Find(string identity) => _membership.Find(identity);
 
     /// <summary>The backends to whose taking traffic nothing objects.</summary>
     public IReadOnlyList<Backend> GetHealthyBackends() => [.. Backends.Where(backend => backend.IsAlive)];
@@ -152,22 +162,22 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(backends);
         ArgumentNullException.ThrowIfNull(source);
-        var wanted = backends.ToArray();
-        if (wanted.Length == 0)
-        {
-            throw new ArgumentException($"The pool '{Name}' needs at least one backend.", nameof(backends));
-        }
-
-        if (Array.Exists(wanted, static each => each is null))
-        {
-            throw new ArgumentException($"The pool '{Name}' was given a backend that is null.", nameof(backends));
-        }
-
+        var wanted = Membership.Whole(Name, backends);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
-            ThrowIfDuplicate(wanted, source);
-            return Replace(wanted, source);
+            _membership.ThrowIfDuplicate(Name, wanted, source);
+            var change = _membership.Compare(_backends, wanted, source, Create);
+            if (change.Added.Count > 0 || change.Removed.Count > 0)
+            {
+                ChangeMembers(change.Next, change.Added, change.Removed);
+            }
+            else if (change.IsRedefined)
+            {
+                MarkStale(Clock.Milliseconds);
+            }
+
+            return change.IsAny;
         }
     }
 
@@ -180,7 +190,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
-            if (_byIdentity.ContainsKey(backend.Identity))
+            if (_membership.Find(backend.Identity) is not null)
             {
                 throw new ArgumentException(
                     $"The pool '{Name}' has a backend '{backend.Identity}' already.",
@@ -188,7 +198,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
                 );
             }
 
-            var added = new Backend(this, backend, _circuitRules, ManualSource);
+            var added = Create(backend, ManualSource);
             ChangeMembers([.. _backends, added], [added], []);
             return added;
         }
@@ -201,7 +211,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(identity);
         lock (_gate)
         {
-            if (_isDisposed || !_byIdentity.TryGetValue(identity, out var backend))
+            if (_isDisposed || _membership.Find(identity) is not { } backend)
             {
                 return false;
             }
@@ -388,73 +398,13 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 
     private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(_logger, exception, Name);
 
-    private void ThrowIfDuplicate(BackendDefinition[] wanted, string source)
-    {
-        var duplicates = wanted
-            .GroupBy(each => each.Identity, StringComparer.Ordinal)
-            .Where(group =>
-                group.Count() > 1 || (_byIdentity.TryGetValue(group.Key, out var has) && has.Source != source)
-            )
-            .Select(group => $"'{group.Key}'")
-            .ToArray();
-        if (duplicates.Length > 0)
-        {
-            throw new ArgumentException(
-                $"The pool '{Name}' cannot have a backend twice: {string.Join(", ", duplicates)}. "
-                    + "Give each a name or an address of its own."
-            );
-        }
-    }
-
-    private bool Replace(BackendDefinition[] wanted, string source)
-    {
-        var next = new List<Backend>(wanted.Length);
-        var added = new List<Backend>();
-        var redefined = false;
-        foreach (var definition in wanted)
-        {
-            if (
-                _byIdentity.TryGetValue(definition.Identity, out var backend)
-                && backend.Definition.IsSameServerAs(definition)
-            )
-            {
-                if (!backend.Definition.Equals(definition))
-                {
-                    backend.Redefine(definition);
-                    redefined = true;
-                }
-            }
-            else
-            {
-                backend = new Backend(this, definition, _circuitRules, source);
-                added.Add(backend);
-            }
-
-            next.Add(backend);
-        }
-
-        var kept = next.ToHashSet();
-        var removed = _backends.Where(each => each.Source == source && !kept.Contains(each)).ToArray();
-        if (added.Count > 0 || removed.Length > 0)
-        {
-            next.AddRange(_backends.Where(each => each.Source != source));
-            ChangeMembers([.. next], added, removed);
-            return true;
-        }
-
-        if (redefined)
-        {
-            MarkStale(Clock.Milliseconds);
-        }
-
-        return redefined;
-    }
+    private Backend Create(BackendDefinition definition, string source) => new(this, definition, _circuitRules, source);
 
     private void ChangeMembers(Backend[] next, IReadOnlyList<Backend> added, IReadOnlyList<Backend> removed)
     {
         foreach (var backend in removed)
         {
-            _byIdentity.TryRemove(backend.Name, out _);
+            _membership.Remove(backend);
             backend.Remove();
             Settle(backend);
             _events.Publish(new BackendRemoved(Name, Clock.UtcNow, backend));
@@ -462,7 +412,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 
         foreach (var backend in added)
         {
-            _byIdentity[backend.Name] = backend;
+            _membership.Add(backend);
             _events.Publish(new BackendAdded(Name, Clock.UtcNow, backend));
         }
 

@@ -81,6 +81,9 @@ public sealed record BackendReport
     /// <summary>Probes that failed.</summary>
     public required long ProbesFailed { get; init; }
 
+    /// <summary>Probes that were left out, because requests had just shown the backend to be healthy.</summary>
+    public required long ProbesSkipped { get; init; }
+
     /// <summary>Successful probes in a row.</summary>
     public required int ConsecutiveProbeSuccesses { get; init; }
 
@@ -121,6 +124,7 @@ public sealed record BackendReport
             LastProbe = ProbeReport.Of(backend.LastProbe),
             ProbesSucceeded = probes.Succeeded,
             ProbesFailed = probes.Failed,
+            ProbesSkipped = probes.Skipped,
             ConsecutiveProbeSuccesses = backend.ConsecutiveProbeSuccesses,
             ConsecutiveProbeFailures = backend.ConsecutiveProbeFailures,
         };

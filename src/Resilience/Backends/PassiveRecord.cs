@@ -72,7 +72,7 @@ internal sealed class PassiveRecord
     /// <summary>When it last answered anything, in the clock's milliseconds.</summary>
     public long AnsweredAt => Volatile.Read(ref _answeredAt);
 
-    /// <summary>When it last answered well.</summary>
+    /// <summary>When it last answered well, in the clock's milliseconds; noted only where somebody goes by it.</summary>
     public long SucceededAt => Volatile.Read(ref _succeededAt);
 
     public void BeginWait() => Interlocked.Increment(ref _started);
@@ -87,7 +87,16 @@ internal sealed class PassiveRecord
             Volatile.Write(ref _answeredAt, now);
         }
 
-        if (isGood && Volatile.Read(ref _succeededAt) != now)
+        if (isGood)
+        {
+            NoteSuccess(now);
+        }
+    }
+
+    /// <summary>A good response has come; written once a millisecond at most.</summary>
+    public void NoteSuccess(long now)
+    {
+        if (Volatile.Read(ref _succeededAt) != now)
         {
             Volatile.Write(ref _succeededAt, now);
         }

@@ -22,9 +22,6 @@ namespace Resilience.CircuitBreaking;
 /// </example>
 public sealed class CircuitBreaker
 {
-    /// <summary>Looks at a circuit that changes meanwhile before a snapshot takes what it has.</summary>
-    private const int MostLooks = 4;
-
     private readonly Clock _clock;
     private readonly Random _random;
     private readonly ICircuitOwner? _owner;
@@ -136,18 +133,13 @@ public sealed class CircuitBreaker
     /// </summary>
     public void Hint() => Publish(static (word, now, _, _, _, _) => CircuitWord.Hint(word, now), 0);
 
-    /// <summary>Everything about it at this moment.</summary>
+    /// <summary>
+    /// Everything about it at this moment: state, generation and run of failures from one look; the last change may be the
+    /// one before while a thread that has just made one is about to tell of it.
+    /// </summary>
     public CircuitSnapshot TakeSnapshot()
     {
         var word = Word;
-        var change = _history.LastChange;
-        for (var looks = 1; looks < MostLooks && !IsOf(change, word); looks++)
-        {
-            // The thread that has changed the word is about to say so.
-            word = Word;
-            change = _history.LastChange;
-        }
-
         var now = _clock.Milliseconds;
         var generation = CircuitWord.GenerationOf(word);
         return new CircuitSnapshot
@@ -160,7 +152,7 @@ public sealed class CircuitBreaker
             FailureRate = _rates.FailureRate(Rules, generation, now),
             SlowCallRate = _rates.SlowCallRate(Rules, generation, now),
             LastFailure = _history.LastFailure,
-            LastChange = change,
+            LastChange = _history.LastChange,
             Successes = _totals.Successes,
             Failures = _totals.Failures,
             Ignored = _totals.Ignored,
@@ -168,10 +160,6 @@ public sealed class CircuitBreaker
             Stale = _totals.Stale,
             SlowCalls = _rates.SlowCalls,
         };
-
-        static bool IsOf(CircuitChanged? change, ulong word) =>
-            (int)CircuitWord.GenerationOf(word)
-            == (change?.Generation ?? (int)CircuitWord.GenerationOf(CircuitWord.Initial));
     }
 
     /// <summary>

@@ -137,7 +137,7 @@ public sealed class CircuitBreakerOptions
     /// <summary>Every rule of these options: the option's name, and what is wrong and would be right, or null.</summary>
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
-            (nameof(InitialState), InitialStateProblem()),
+            (nameof(InitialState), Ranges.Problem((int)InitialState, 0, (int)CircuitState.MetricsOnly)),
             (nameof(ConsecutiveFailures), Optional(ConsecutiveFailures, 1, 4_095)),
             (nameof(FailureWindow), Ranges.Problem(FailureWindow, Ranges.Tenth, Ranges.HalfDay)),
             (nameof(FailureRate), Optional(FailureRate, 0.01, 1)),
@@ -157,9 +157,6 @@ public sealed class CircuitBreakerOptions
 
     private static string? Optional(double? value, double lowest, double highest) =>
         value is { } given ? Ranges.Problem(given, lowest, highest) : null;
-
-    private string? InitialStateProblem() =>
-        Enum.IsDefined(InitialState) ? null : Ranges.Problem((int)InitialState, 0, (int)CircuitState.MetricsOnly);
 
     private string? SlowCallDurationProblem() =>
         SlowCallDuration is { } given ? Ranges.Problem(given, TimeSpan.FromMilliseconds(1), Ranges.Hour) : null;

@@ -11,29 +11,33 @@ namespace Resilience.CircuitBreaking;
 /// </summary>
 internal sealed class CircuitEvents
 {
-    private const int Generations = 1 << 20;
-
     private readonly EventHub<CircuitChanged> _hub = new(static (change, missed) => change with { Missed = missed });
     private readonly ConcurrentQueue<CircuitChanged> _queue = new();
 
     /* Both belong to the one thread that drains. */
-    private readonly Dictionary<int, CircuitChanged> _early = [];
-    private int _next;
+    private readonly Dictionary<uint, CircuitChanged> _early = [];
+    private uint _last;
 
-    /* Starts at one: whoever made this drains first, when it knows from which generation on. */
+    /* Starts at one: whoever begins drains first. */
     private int _pending = 1;
+    private bool _hasBegun;
 
     public IDisposable Subscribe(Action<CircuitChanged> handler, Action<Exception> onError) =>
         _hub.Subscribe(handler, onError);
 
     /// <summary>
-    /// Begins to deliver, after <paramref name="generation"/>. Called once, after this has been published for the threads
-    /// that make changes: one that does not see it made its change before the generation was read.
+    /// Begins to deliver, after <paramref name="generation"/>, unless that has been done. Called by every subscriber, after
+    /// this has been published for the threads that make changes: one that does not see it made its change before the
+    /// generation was read. The first to come here begins, whoever made this: a subscriber that returned sooner than the
+    /// others would miss what happened before they look at the generation.
     /// </summary>
-    public void Begin(int generation)
+    public void Begin(uint generation)
     {
-        _next = Following(generation);
-        Drain(1);
+        if (!Interlocked.Exchange(ref _hasBegun, true))
+        {
+            _last = generation;
+            Drain(1);
+        }
     }
 
     /// <summary>Called once for each change, by the thread that made it, in any order.</summary>
@@ -47,8 +51,6 @@ internal sealed class CircuitEvents
         }
     }
 
-    private static int Following(int generation) => (generation + 1) % Generations;
-
     private void Drain(int seen)
     {
         do
@@ -56,15 +58,15 @@ internal sealed class CircuitEvents
             while (_queue.TryDequeue(out var change))
             {
                 // What was made before there was anybody to tell is nobody's.
-                if ((change.Generation - _next + Generations) % Generations < Generations / 2)
+                if (CircuitWord.IsAfter((uint)change.Generation, _last))
                 {
-                    _early[change.Generation] = change;
+                    _early[(uint)change.Generation] = change;
                 }
             }
 
-            while (_early.Remove(_next, out var change))
+            while (_early.Remove(CircuitWord.Following(_last), out var change))
             {
-                _next = Following(_next);
+                _last = (uint)change.Generation;
                 _hub.Publish(change);
             }
 

@@ -26,20 +26,15 @@ internal struct CircuitHistory
     /// <param name="word">The circuit's control word: changes are told from the one that stands there.</param>
     public IDisposable Subscribe(Action<CircuitChanged> handler, Action<Exception> onError, ref readonly ulong word)
     {
-        if (Volatile.Read(ref _events) is { } events)
+        var events = Volatile.Read(ref _events);
+        if (events is null)
         {
-            return events.Subscribe(handler, onError);
+            var fresh = new CircuitEvents();
+            events = Interlocked.CompareExchange(ref _events, fresh, null) ?? fresh;
         }
 
-        var fresh = new CircuitEvents();
-        var subscription = fresh.Subscribe(handler, onError);
-        if (Interlocked.CompareExchange(ref _events, fresh, null) is { } others)
-        {
-            subscription.Dispose();
-            return others.Subscribe(handler, onError);
-        }
-
-        fresh.Begin((int)CircuitWord.GenerationOf(Volatile.Read(in word)));
+        var subscription = events.Subscribe(handler, onError);
+        events.Begin(CircuitWord.GenerationOf(Volatile.Read(in word)));
         return subscription;
     }
 

@@ -40,7 +40,7 @@ public struct CircuitPermit
         }
 
         _circuit = null;
-        if (_trial is not null || !circuit.IsTraceless(_ticket, outcome))
+        if (!circuit.IsTraceless(_ticket, outcome))
         {
             circuit.Report(_ticket, _trial, _startedAt, outcome, exception, result);
         }

@@ -89,14 +89,9 @@ internal sealed class CircuitRules
     /// <summary>The length that the user's own function gives to a break; <see langword="null"/> if it gives none.</summary>
     public long? GivenBreakMilliseconds(in CircuitFailure failure)
     {
-        if (_breakDurationGenerator is null)
-        {
-            return null;
-        }
-
         try
         {
-            return _breakDurationGenerator(failure) is { } given
+            return _breakDurationGenerator?.Invoke(failure) is { } given
                 ? (long)Math.Clamp(given.TotalMilliseconds, ShortestBreak, _maxBreakDuration.TotalMilliseconds)
                 : null;
         }

@@ -83,7 +83,7 @@ internal sealed class CircuitWindow
 
         // Enough calls: from now on only bad ones can raise the share. A younger doubt is another thread's to settle.
         Interlocked.CompareExchange(ref _doubt, (doubt & ~SettledMask) | settled, doubt);
-        return bad > 0 && bad >= rate * total;
+        return bad >= rate * total;
     }
 
     /// <summary>The calls of one generation in the buckets that lie within the window.</summary>

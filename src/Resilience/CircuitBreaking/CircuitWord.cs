@@ -99,6 +99,9 @@ internal static class CircuitWord
     public static bool IsHealthy(ulong word, uint generation) =>
         (word & HealthMask) == (ulong)generation << GenerationShift;
 
+    /// <summary>The generation after this one; they begin anew after the last.</summary>
+    public static uint Following(uint generation) => (uint)((generation + 1) & GenerationMask);
+
     /// <summary>Whether one generation came after another, less than half the way round before.</summary>
     public static bool IsAfter(uint generation, uint other) =>
         generation != other && ((generation - other) & GenerationMask) <= GenerationMask / 2;

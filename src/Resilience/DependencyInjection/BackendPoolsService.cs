@@ -40,7 +40,7 @@ internal sealed class BackendPoolsService(IServiceProvider services, PoolRegistr
             host.EnsureStarted();
         }
 
-        return Task.CompletedTask;
+        return Task.WhenAll(_hosts.Select(host => host.WhenProbedOnceAsync(cancellationToken)));
     }
 
     public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -177,8 +177,10 @@ internal sealed class ConfigurationSchema
             (nameof(HealthCheckOptions.HealthyThreshold), Whole),
             (nameof(HealthCheckOptions.UnhealthyThreshold), Whole),
             (nameof(HealthCheckOptions.InitialDelay), Duration),
+            (nameof(HealthCheckOptions.StartupWait), Duration),
             (nameof(HealthCheckOptions.FailureBackoff), Flag),
             (nameof(HealthCheckOptions.Spread), Flag),
+            (nameof(HealthCheckOptions.SkipWhileTrafficSucceeds), Flag),
             (nameof(HealthCheckOptions.MaxConcurrency), Whole)
         );
 

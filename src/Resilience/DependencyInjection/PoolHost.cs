@@ -8,6 +8,7 @@ using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Http;
 using Resilience.Selection;
+using Resilience.Telemetry;
 
 namespace Resilience.DependencyInjection;
 
@@ -100,6 +101,37 @@ internal sealed class PoolHost : IDisposable, IAsyncDisposable
 
             _isStarted = true;
             Checker.Start();
+        }
+    }
+
+    /// <summary>
+    /// Completes when every backend has been probed once, or the time that a start may wait for it has passed, or nothing
+    /// is probed any more.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The token has ended.</exception>
+    public async Task WhenProbedOnceAsync(CancellationToken cancellationToken)
+    {
+        var wait = Options.HealthCheck.StartupWait;
+        if (wait == TimeSpan.Zero)
+        {
+            return;
+        }
+
+        try
+        {
+            await Checker
+                .StartAsync(cancellationToken)
+                .WaitAsync(wait, Pool.Clock.Provider, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            var late = Pool.Backends.Count(backend => backend.LastProbe is null);
+            LogMessages.FirstRoundLate(Pool.Logger, Pool.Name, wait, late, Pool.Backends.Count);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The checker was stopped meanwhile, by a reload that switches checks off: nothing is left to wait for.
         }
     }
 

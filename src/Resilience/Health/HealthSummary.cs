@@ -56,7 +56,14 @@ public sealed class HealthSummary : IDisposable
             return;
         }
 
-        var backends = _pool.Backends;
-        LogMessages.HealthSummary(_logger, _pool.Name, backends.Count(backend => backend.IsAlive), backends.Count);
+        Listeners.Write(
+            this,
+            static summary =>
+            {
+                var backends = summary._pool.Backends;
+                var healthy = backends.Count(backend => backend.IsAlive);
+                LogMessages.HealthSummary(summary._logger, summary._pool.Name, healthy, backends.Count);
+            }
+        );
     }
 }

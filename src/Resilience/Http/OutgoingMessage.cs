@@ -13,12 +13,11 @@ internal struct OutgoingMessage
 {
     private const string Expect = "Expect";
 
-    private readonly Uri _address;
-    private readonly HttpMethod _method;
-    private readonly HttpContent? _content;
-    private readonly RequestPath _path;
-    private readonly TraceHeaders _traceHeaders;
-    private readonly IdleLimit _idle;
+    private Uri _address;
+    private HttpMethod _method;
+    private HttpContent? _content;
+    private RequestPath _path;
+    private TraceHeaders _traceHeaders;
     private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
     private Uri? _target;
@@ -27,23 +26,10 @@ internal struct OutgoingMessage
     private bool _isHostReplaced;
     private bool _isExpectationTaken;
 
-    /// <param name="idle">How long a write of its content may wait for the backend to take it.</param>
-    public OutgoingMessage(HttpRequestMessage request, in RequestPath path, bool isIdempotent, in IdleLimit idle)
-    {
-        Request = request;
-        IsIdempotent = isIdempotent;
-        _path = path;
-        _address = request.RequestUri!;
-        _method = request.Method;
-        _content = request.Content;
-        _traceHeaders = TraceHeaders.Of(request);
-        _idle = idle;
-    }
-
-    public HttpRequestMessage Request { get; }
+    public HttpRequestMessage Request { get; private set; }
 
     /// <summary>Whether sending it twice does no harm.</summary>
-    public bool IsIdempotent { get; }
+    public bool IsIdempotent { get; private set; }
 
     /// <summary>Whether it was the content that failed.</summary>
     public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
@@ -63,6 +49,20 @@ internal struct OutgoingMessage
     /// </summary>
     public readonly bool IsContentSentBeforeReturn =>
         _content is ByteArrayContent or StreamContent or ReadOnlyMemoryContent or MultipartContent;
+
+    /// <summary>
+    /// Takes a message, into the place where it stays: a struct of this size is dear to copy where the collector watches.
+    /// </summary>
+    public void Take(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
+    {
+        Request = request;
+        IsIdempotent = isIdempotent;
+        _path = path;
+        _address = request.RequestUri!;
+        _method = request.Method;
+        _content = request.Content;
+        _traceHeaders = TraceHeaders.Of(request);
+    }
 
     /// <summary>
     /// Whether the content can go out again: it can be repeated, or no attempt has asked for a byte, nor can from now on.
@@ -117,11 +117,13 @@ internal struct OutgoingMessage
     public void SendInstead(HttpContent buffered) => _buffered = buffered;
 
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
-    public void AimAt(Backend backend)
+    /// <param name="seen">The paths of earlier messages.</param>
+    /// <param name="idleWrite">How long a write of its content may wait for the backend to take it.</param>
+    public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite)
     {
         // Both may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET.
         Request.Method = _method;
-        Request.RequestUri = _target = RequestAddress.On(backend, _path);
+        Request.RequestUri = _target = RequestAddress.On(backend, _path, ref seen);
         _traceHeaders.Restore(Request);
         if (backend.Definition.Host is { } host)
         {
@@ -141,7 +143,8 @@ internal struct OutgoingMessage
 
         if (_content is not null)
         {
-            Request.Content = _attemptContent = new AttemptContent(_buffered ?? _content, _idle);
+            var idle = new IdleLimit(backend.Pool.Clock, idleWrite);
+            Request.Content = _attemptContent = new AttemptContent(_buffered ?? _content, idle);
         }
         else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
         {

@@ -43,19 +43,55 @@ internal static class RequestAddress
     public static bool TryRoute(Uri address, RequestPolicy policy, PoolSnapshot snapshot, out RequestPath path)
     {
         var text = address.AbsoluteUri;
+        if (
+            text.StartsWith(policy.LogicalPrefix, StringComparison.Ordinal)
+            && !text.Contains('#', StringComparison.Ordinal)
+        )
+        {
+            // Nearly every request: the logical address as it is written, with its closing slash.
+            var start = policy.LogicalPrefix.Length - 1;
+            path = new RequestPath(text, start, text.Length - start);
+            return true;
+        }
+
         var authority = AuthorityOf(address, out var span);
         var isOurs =
             IsLogical(address, authority, policy) || snapshot.IsOwnAddress(address.Scheme, authority, ref span);
-        path = new RequestPath(text, text.AsSpan().Overlaps(span, out var start) ? start : text.Length, span.Length);
+        path = new RequestPath(text, text.AsSpan().Overlaps(span, out var at) ? at : text.Length, span.Length);
         return isOurs;
     }
 
     /// <summary>The address of <paramref name="path"/> on a backend, its base path included.</summary>
-    public static Uri On(Backend backend, in RequestPath path) =>
-        path.Span is ['/', ..] || HasBasePath(backend.Definition)
-            ? new(string.Concat(backend.Definition.Prefix, path.Span), KeepPathAndQuery)
+    /// <param name="seen">What whoever asks has asked for before; an address that is asked for again is kept.</param>
+    public static Uri On(Backend backend, in RequestPath path, ref SeenPaths seen)
+    {
+        var span = path.Span;
+        if (span.Length > KnownTargets.LongestPath)
+        {
+            return Create(backend, span);
+        }
+
+        var targets = backend.Pool.Targets;
+        var key = KnownTargets.KeyOf(span);
+        if (targets.Find(backend, span, key) is { } known)
+        {
+            return known;
+        }
+
+        var target = Create(backend, span);
+        if (seen.Note(key))
+        {
+            targets.Keep(backend, key, target);
+        }
+
+        return target;
+    }
+
+    private static Uri Create(Backend backend, ReadOnlySpan<char> path) =>
+        path is ['/', ..] || HasBasePath(backend.Definition)
+            ? new(string.Concat(backend.Definition.Prefix, path), KeepPathAndQuery)
             // A backend's own base path was asked for, and another backend without one answers: a path is never empty.
-            : new(string.Concat(backend.Definition.Prefix, "/", path.Span), KeepPathAndQuery);
+            : new(string.Concat(backend.Definition.Prefix, "/", path), KeepPathAndQuery);
 
     private static bool IsLogical(Uri address, ReadOnlySpan<char> authority, RequestPolicy policy) =>
         address.Scheme == policy.LogicalAddress.Scheme

@@ -16,6 +16,7 @@ internal sealed class RequestPolicy
         Ranges.ThrowIfAny("resilient handler's options", options.Problems());
         LogicalAddress = options.LogicalAddress ?? RequestAddress.LogicalOf(pool);
         LogicalAuthority = LogicalAddress.Authority;
+        LogicalPrefix = LogicalAddress.GetLeftPart(UriPartial.Authority) + "/";
         TotalTimeout = options.Timeouts.Total;
         AttemptTimeout = options.Timeouts.Attempt;
         DeadlineHeader = options.Timeouts.DeadlineHeader;
@@ -33,6 +34,9 @@ internal sealed class RequestPolicy
     public Uri LogicalAddress { get; }
 
     public string LogicalAuthority { get; }
+
+    /// <summary>How an address begins that is written as the logical one is: up to the path's slash, which it includes.</summary>
+    public string LogicalPrefix { get; }
 
     public TimeSpan TotalTimeout { get; }
 

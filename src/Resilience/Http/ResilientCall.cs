@@ -44,6 +44,9 @@ internal sealed class ResilientCall
     private bool _holdsLease;
     private bool _isDelivered;
 
+    /// <summary>Of earlier requests, the one thing that is left for the next.</summary>
+    private SeenPaths _seenPaths;
+
     /// <summary>Why the time of an attempt was up.</summary>
     private enum Expiry : byte
     {
@@ -84,12 +87,7 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message = new OutgoingMessage(
-            request,
-            path,
-            Replay.IsIdempotent(request, options, policy.Retry),
-            new IdleLimit(pool.Clock, policy.IdleWrite)
-        );
+        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry));
         call.IsAsync = isAsync;
         return call;
     }
@@ -100,8 +98,11 @@ internal sealed class ResilientCall
     {
         // The new lease is taken over before anything that can throw.
         var previous = _holdsLease ? _lease : null;
-        // The first attempt begins with the request, unless it had to wait for a backend.
-        lease.StartedAt = lease.Previous is null && !_hasSearched ? _startedAt : _pool.Clock.Ticks;
+        // An attempt begins with the request or where the one before it ended, unless a backend had to be waited for.
+        lease.StartedAt =
+            _hasSearched ? _pool.Clock.Ticks
+            : lease.Previous is null ? _startedAt
+            : _endedAt;
         _lease = lease;
         _holdsLease = true;
         previous?.Return(previous.Outcome);
@@ -117,13 +118,14 @@ internal sealed class ResilientCall
         response?.Dispose();
         _attempts++;
         _isBuffered = false;
-        _message.AimAt(lease.Backend);
+        _message.AimAt(lease.Backend, ref _seenPaths, _policy.IdleWrite);
         if (_policy.DeadlineHeader is { } header)
         {
             _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
         }
 
-        _limit = TimeLimit.Start(_pool.Clock, CutToDeadline(OwnAttemptTimeout, lease.StartedAt), _callerToken);
+        var now = lease.StartedAt;
+        _limit = TimeLimit.Start(_pool.Clock, now, CutToDeadline(OwnAttemptTimeout, now), _callerToken);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
@@ -181,7 +183,7 @@ internal sealed class ResilientCall
         }
         finally
         {
-            limit.End(_pool.Clock, isTokenFree: false);
+            limit.End(isTokenFree: false);
         }
     }
 
@@ -237,7 +239,7 @@ internal sealed class ResilientCall
             _expiry = ExpiryOfAttempt();
         }
 
-        _limit.End(_pool.Clock, isTokenFree: _message.IsReleased);
+        _limit.End(isTokenFree: _message.IsReleased);
         var outcome = Classify();
         lease.Outcome = outcome;
         lease.Answer(outcome);
@@ -351,7 +353,7 @@ internal sealed class ResilientCall
             _response?.Dispose();
         }
 
-        _limit.End(_pool.Clock, isTokenFree: false);
+        _limit.End(isTokenFree: false);
         if (_attemptSpan is not null)
         {
             RequestTelemetry.AbandonAttempt(_pool, _attemptSpan);
@@ -491,13 +493,14 @@ internal sealed class ResilientCall
     private HttpResponseMessage Deliver(HttpResponseMessage response)
     {
         var lease = _lease!;
+        var now = _pool.Clock.Milliseconds;
         if (_holdsLease && _policy.TracksBodies && !_isBuffered && HasBody(response, out var length))
         {
             var attemptTimeout = OwnAttemptTimeout;
             var outlivesAt =
                 attemptTimeout == Timeout.InfiniteTimeSpan
                     ? long.MaxValue
-                    : _pool.Clock.Milliseconds + (long)attemptTimeout.TotalMilliseconds;
+                    : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
             response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
@@ -509,7 +512,7 @@ internal sealed class ResilientCall
 
         if (lease.Outcome.Kind == OutcomeKind.Success)
         {
-            _pool.Budget.RecordRequest();
+            _pool.Budget.RecordRequest(now);
         }
 
         // A handler within may have sent a copy; the caller is told of its own message, which holds the record.
@@ -594,7 +597,7 @@ internal sealed class ResilientCall
         return new TaskCanceledException(message, new TimeoutException(message, cause));
     }
 
-    /// <summary>Nothing of this request is left for the next one, nor kept alive by this object.</summary>
+    /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>
     private void Forget()
     {
         _options = null;

@@ -81,8 +81,8 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var watch = TakeWatch();
-        watch?.Link(cancellationToken);
+        // A reader that wants nothing any more is told so by the stream.
+        var watch = cancellationToken.IsCancellationRequested ? null : TakeWatch();
         // A stream that fails before its first await throws here.
         ValueTask<int> reading;
         try
@@ -171,10 +171,12 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         CancellationToken cancellationToken
     )
     {
-        BeginWait(watch);
         int read;
         try
         {
+            // Only a read that waits can be cancelled; one that had its bytes at hand is done without.
+            watch.Link(cancellationToken);
+            BeginWait(watch);
             read = await reading.ConfigureAwait(false);
         }
         catch (Exception exception)

@@ -21,6 +21,7 @@ internal sealed class Clock
         _birthMilliseconds = _isSystem ? CoarseSystemMilliseconds : 0;
     }
 
+    /// <summary>The one that all share who are given none of their own.</summary>
     public static Clock System { get; } = new();
 
     public TimeProvider Provider { get; }
@@ -42,6 +43,10 @@ internal sealed class Clock
 #pragma warning disable RS0030 // The one place that touches the real clock.
     private static long CoarseSystemMilliseconds => Environment.TickCount64;
 #pragma warning restore RS0030
+
+    /// <summary>The clock over a provider: for the system's, or none, the one that all share.</summary>
+    public static Clock Of(TimeProvider? provider) =>
+        provider is null || ReferenceEquals(provider, System.Provider) ? System : new Clock(provider);
 
     /// <summary>A timer that is not armed yet and does not carry its creator's execution context.</summary>
     public ITimer CreateTimer(TimerCallback callback, object? state)

@@ -1,8 +1,9 @@
 namespace Resilience.Primitives;
 
-/// <summary>Waits the way the caller called: asynchronously, or by blocking in a synchronous call.</summary>
+/// <summary>Ways to wait that the platform does not offer as they are needed here.</summary>
 internal static class Waiting
 {
+    /// <summary>Waits the way the caller called: asynchronously, or by blocking in a synchronous call.</summary>
     public static ValueTask ForAsync(Task task, bool isAsync)
     {
         if (!isAsync)
@@ -14,5 +15,23 @@ internal static class Waiting
         }
 
         return new ValueTask(task);
+    }
+
+    /// <summary>
+    /// Waits for a task, but no longer than a time; not with <c>WaitAsync</c>, which goes on before it has disposed its
+    /// timer: this leaves none behind.
+    /// </summary>
+    /// <returns>Whether the task has ended.</returns>
+    public static async Task<bool> IsOverWithinAsync(Task task, TimeSpan time, Clock clock)
+    {
+        if (task.IsCompleted)
+        {
+            return true;
+        }
+
+        var isTimeUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var timer = clock.CreateTimer(static end => ((TaskCompletionSource)end!).TrySetResult(), isTimeUp);
+        timer.Change(time, Timeout.InfiniteTimeSpan);
+        return await Task.WhenAny(task, isTimeUp.Task).ConfigureAwait(false) == task;
     }
 }

@@ -22,7 +22,7 @@ public sealed class RetryBudget
     /// <param name="timeProvider">The clock; the system's if <see langword="null"/>.</param>
     /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
     public RetryBudget(RetryBudgetOptions? options = null, TimeProvider? timeProvider = null)
-        : this(options ?? new RetryBudgetOptions(), timeProvider is null ? Clock.System : new Clock(timeProvider)) { }
+        : this(options ?? new RetryBudgetOptions(), Clock.Of(timeProvider)) { }
 
     internal RetryBudget(RetryBudgetOptions options, Clock clock)
     {
@@ -44,11 +44,14 @@ public sealed class RetryBudget
     }
 
     /// <summary>Deposits the share of one request. In a pool only requests that succeeded deposit.</summary>
-    public void RecordRequest() => _window.Add(_clock.Milliseconds, 1, 0);
+    public void RecordRequest() => RecordRequest(_clock.Milliseconds);
 
     /// <summary>Takes the price of one retry if the budget has it.</summary>
     /// <returns><see langword="false"/> if it has not: the retry must not be made.</returns>
     public bool TryWithdraw() => TryWithdraw(out _);
+
+    /// <param name="now">This moment, which the caller has read from the same clock.</param>
+    internal void RecordRequest(long now) => _window.Add(now, 1, 0);
 
     /// <param name="moment">When it was, for giving it back.</param>
     internal bool TryWithdraw(out long moment)

@@ -67,7 +67,7 @@ public sealed class RetryPolicy
         _shouldRetry = shouldRetry;
         _onRetry = onRetry;
         _budget = budget;
-        _clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        _clock = Clock.Of(timeProvider);
         _random = random ?? RandomSource.Default;
     }
 

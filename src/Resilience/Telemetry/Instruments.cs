@@ -40,6 +40,12 @@ internal static class Instruments
         "Time of one health probe."
     );
 
+    public static readonly Counter<long> SkippedProbes = Meter.CreateCounter<long>(
+        TelemetryNames.SkippedProbes,
+        "{probe}",
+        "Probes that were due and left out, because requests had shown the backend to be healthy."
+    );
+
     public static readonly Counter<long> Retries = Meter.CreateCounter<long>(
         TelemetryNames.Retries,
         "{attempt}",

@@ -22,4 +22,23 @@ internal static class Listeners
             LogMessages.ListenerFailed(logger, exception, pool);
         }
     }
+
+    /// <summary>
+    /// Writes a line where nothing may come out: on a timer, where it would end the process, and where a failure has been
+    /// caught already (law 13).
+    /// </summary>
+    /// <param name="state">What <paramref name="write"/> needs, so that it captures nothing.</param>
+    public static void Write<TState>(TState state, Action<TState> write)
+    {
+        try
+        {
+            write(state);
+        }
+#pragma warning disable CA1031 // Law 13: it is the application's logger that throws; nobody is left to tell.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            // What was going on goes on all the same.
+        }
+    }
 }

@@ -136,6 +136,20 @@ internal static partial class LogMessages
     )]
     public static partial void ProbesContradictTraffic(ILogger logger, string pool, string detail);
 
+    [LoggerMessage(213, LogLevel.Debug, "Pool {Pool}: probing of {Backends} backends begins, of each every {Interval}")]
+    public static partial void ProbingStarted(ILogger logger, string pool, int backends, TimeSpan interval);
+
+    [LoggerMessage(211, LogLevel.Debug, "Pool {Pool}: probe of {Backend} left out, its requests succeed")]
+    public static partial void ProbeSkipped(ILogger logger, string pool, string backend);
+
+    [LoggerMessage(
+        212,
+        LogLevel.Warning,
+        "Pool {Pool}: the start has waited {Wait} for the first probes and goes on; {Late} of {Backends} backends have not "
+            + "been probed yet, and take traffic"
+    )]
+    public static partial void FirstRoundLate(ILogger logger, string pool, TimeSpan wait, int late, int backends);
+
     [LoggerMessage(
         208,
         LogLevel.Warning,

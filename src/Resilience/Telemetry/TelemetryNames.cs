@@ -18,6 +18,7 @@ public static class TelemetryNames
     internal const string RequestDuration = "resilience.request.duration";
     internal const string AttemptDuration = "resilience.attempt.duration";
     internal const string ProbeDuration = "resilience.probe.duration";
+    internal const string SkippedProbes = "resilience.probe.skips";
     internal const string Retries = "resilience.retries";
     internal const string Failovers = "resilience.failovers";
     internal const string SuppressedRetries = "resilience.retries.suppressed";

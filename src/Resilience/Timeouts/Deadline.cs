@@ -75,7 +75,7 @@ public sealed class Deadline : IDisposable
         }
 
         IsUsed = true;
-        var clock = timeProvider is null ? Clock.System : new Clock(timeProvider);
+        var clock = Clock.Of(timeProvider);
         return Ambient.Value = new Deadline(Ambient.Value, clock, time);
     }
 

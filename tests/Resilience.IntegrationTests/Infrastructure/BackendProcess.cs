@@ -18,15 +18,23 @@ internal sealed class BackendProcess : IAsyncDisposable
 
     private readonly BackendProtocols _protocols;
     private readonly bool _https;
+    private readonly NetworkNamespace? _network;
     private RunningBackend _running;
     private HttpClient _control;
 
-    private BackendProcess(string name, bool https, BackendProtocols protocols, RunningBackend running)
+    private BackendProcess(
+        string name,
+        bool https,
+        BackendProtocols protocols,
+        RunningBackend running,
+        NetworkNamespace? network = null
+    )
     {
         Name = name;
         _https = https;
         _protocols = protocols;
         _running = running;
+        _network = network;
         _control = CreateControlClient();
     }
 
@@ -34,7 +42,7 @@ internal sealed class BackendProcess : IAsyncDisposable
     public string Name { get; }
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:12345/</c>; the same after a restart.</summary>
-    public Uri Address => new(_running.Ready.Url);
+    public Uri Address => _network is null ? new(_running.Ready.Url) : new($"http://{_network.Address}:{Port}/");
 
     /// <summary>The port it listens on; the same after a restart.</summary>
     public int Port => _running.Ready.Port;
@@ -72,6 +80,34 @@ internal sealed class BackendProcess : IAsyncDisposable
             {
                 // Another test run took the port between the choice and the start: choose again.
             }
+        }
+    }
+
+    /// <summary>
+    /// Starts a backend in a network namespace of its own, on the other end of a cable, and returns when it listens. It
+    /// cannot be started again.
+    /// </summary>
+    /// <remarks>Needs what <see cref="NetworkNamespace.Obstacle"/> says.</remarks>
+    public static async Task<BackendProcess> StartIsolatedAsync(string name)
+    {
+        // Its ports are all its own.
+        const int Port = 8080;
+        var running = await RunningBackend.StartAsync(
+            name,
+            Port,
+            https: false,
+            BackendProtocols.Http1And2,
+            isIsolated: true
+        );
+        try
+        {
+            var network = await NetworkNamespace.ConnectAsync(running.Ready.Pid);
+            return new BackendProcess(name, https: false, BackendProtocols.Http1And2, running, network);
+        }
+        catch
+        {
+            await running.DisposeAsync();
+            throw;
         }
     }
 
@@ -113,11 +149,29 @@ internal sealed class BackendProcess : IAsyncDisposable
         response.EnsureSuccessStatusCode();
     }
 
-    /// <summary>Sets what it does to every request outside <c>/health</c>.</summary>
-    /// <param name="kind"><c>none</c>, <c>hang</c>, <c>abort</c>, <c>delay</c>, or a status code such as <c>503</c>.</param>
+    /// <summary>Sets what it does to every request.</summary>
+    /// <param name="kind">
+    /// <c>none</c>, <c>hang</c>, <c>first-byte</c>, <c>abort</c>, <c>delay</c>, or a status code such as <c>503</c>.
+    /// </param>
     /// <param name="delay">How long it waits first.</param>
-    public Task SetFaultAsync(string kind, TimeSpan delay = default) =>
-        PutAsync($"_control/fault?kind={kind}&ms={Milliseconds(delay)}");
+    /// <param name="strikesHealth">Whether to those for <c>/health</c> too.</param>
+    public Task SetFaultAsync(string kind, TimeSpan delay = default, bool strikesHealth = false) =>
+        PutAsync($"_control/fault?kind={kind}&ms={Milliseconds(delay)}&health={(strikesHealth ? "true" : "false")}");
+
+    /// <summary>
+    /// Presents another certificate from now on, and aborts the connections that have seen the one before.
+    /// </summary>
+    /// <param name="kind"><c>valid</c>, <c>expired</c> or <c>other-host</c>.</param>
+    public Task PresentAsync(string kind) => PutAsync($"_control/certificate?kind={kind}");
+
+    /// <summary>The authority that has signed whatever certificates it presents.</summary>
+    public async Task<X509Certificate2> GetAuthorityAsync() =>
+        X509Certificate2.CreateFromPem(await _control.GetStringAsync(new Uri("_control/authority", UriKind.Relative)));
+
+    /// <summary>Lets a packet filter drop whatever comes to it from now on, without a word.</summary>
+    /// <exception cref="InvalidOperationException">It is not isolated.</exception>
+    public Task DropPacketsAsync() =>
+        _network?.DropPacketsAsync() ?? throw new InvalidOperationException("It has no network of its own.");
 
     /// <summary>Sets what <c>/health</c> answers, and after how long.</summary>
     public Task SetHealthAsync(int status, TimeSpan delay = default) =>

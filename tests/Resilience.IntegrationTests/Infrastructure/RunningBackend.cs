@@ -29,9 +29,16 @@ internal sealed class RunningBackend : IAsyncDisposable
 
     public bool IsRunning => !_process.HasExited;
 
-    public static async Task<RunningBackend> StartAsync(string name, int port, bool https, BackendProtocols protocols)
+    /// <param name="isIsolated">Whether it runs in a network namespace of its own, which ends with it.</param>
+    public static async Task<RunningBackend> StartAsync(
+        string name,
+        int port,
+        bool https,
+        BackendProtocols protocols,
+        bool isIsolated = false
+    )
     {
-        var start = new ProcessStartInfo(DotnetHost())
+        var start = new ProcessStartInfo(isIsolated ? NetworkNamespace.Starter : DotnetHost())
         {
             // Held open as long as this process lives: its end is what ends an abandoned backend.
             RedirectStandardInput = true,
@@ -40,6 +47,13 @@ internal sealed class RunningBackend : IAsyncDisposable
             UseShellExecute = false,
             CreateNoWindow = true,
         };
+        if (isIsolated)
+        {
+            // It becomes the process that it starts, whose id is therefore the same.
+            start.ArgumentList.Add("--net");
+            start.ArgumentList.Add(DotnetHost());
+        }
+
         start.ArgumentList.Add(Assembly);
         start.ArgumentList.Add("--name");
         start.ArgumentList.Add(name);
@@ -47,6 +61,13 @@ internal sealed class RunningBackend : IAsyncDisposable
         start.ArgumentList.Add(port.ToString(CultureInfo.InvariantCulture));
         start.ArgumentList.Add("--protocols");
         start.ArgumentList.Add(protocols.ToString().ToLowerInvariant());
+        if (isIsolated)
+        {
+            // Its namespace has no address yet.
+            start.ArgumentList.Add("--address");
+            start.ArgumentList.Add("0.0.0.0");
+        }
+
         if (https)
         {
             start.ArgumentList.Add("--https");

@@ -107,7 +107,7 @@ public sealed partial class HouseTests
             .And.Contain(("Resilience.Http.ResilientCall", "Resilience.Timeouts.TimeLimit"))
             .And.Contain((Extensions, "Resilience.Http.ResilientHandler"))
             .And.Contain(each =>
-                each.From == "Resilience.Health.Active.HealthChecker"
+                each.From == "Resilience.Health.Active.TimedProbe"
                 && each.To.StartsWith("Resilience.Timeouts.TimeLimit::Start(", StringComparison.Ordinal)
             );
     }

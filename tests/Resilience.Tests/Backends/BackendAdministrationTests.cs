@@ -300,7 +300,7 @@ public sealed class BackendAdministrationTests
         backend.InFlight.Should().Be(0);
     }
 
-    /// <summary>R1, R2, S7.</summary>
+    /// <summary>R1, R2, R29, S7.</summary>
     [Fact]
     public void SetAlive_False_TakesItOutOfRotationAndTrueBringsItBack()
     {

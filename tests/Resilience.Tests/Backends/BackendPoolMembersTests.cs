@@ -235,6 +235,7 @@ public sealed class BackendPoolMembersTests
     }
 
     /// <summary>R183: a backend is known by its name, or else by its address.</summary>
+    /// <summary>R119: nothing for a name that is not known.</summary>
     [Fact]
     public void Find_ByIdentity_IsExact()
     {

@@ -13,6 +13,7 @@ public sealed class PoolMetricsTests
 
     private readonly FakeTime _time = new();
 
+    /// <summary>S11: the states' names.</summary>
     [Fact]
     public async Task StateChanges_WithoutALogger_AreCountedByStateAndReason()
     {

@@ -7,6 +7,24 @@ namespace Resilience.Tests.CircuitBreaking;
 public sealed class CircuitBreakLengthTests
 {
     [Fact]
+    public void InitialState_Open_BeginsABreakWithItsOwnDraw()
+    {
+        var whole = Begin(0);
+        var part = Begin(0.5);
+
+        whole.RetryAfter.Should().BeCloseTo(TimeSpan.FromSeconds(5), TimeSpan.FromMilliseconds(8));
+        part.RetryAfter.Should().BeCloseTo(TimeSpan.FromSeconds(2.5), TimeSpan.FromMilliseconds(8));
+
+        static CircuitBreaker Begin(double draw) =>
+            new(
+                "circuit",
+                new CircuitBreakerOptions { InitialState = CircuitState.Open, Jitter = 1 },
+                new FakeTime(),
+                new ScriptedRandom(draw)
+            );
+    }
+
+    [Fact]
     public void RetryAfter_LongestIsTheShortest_IsFixed()
     {
         var fixture = new CircuitFixture(options => options.MaxBreakDuration = options.BreakDuration);

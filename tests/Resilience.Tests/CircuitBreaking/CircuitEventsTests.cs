@@ -123,6 +123,96 @@ public sealed class CircuitEventsTests
     }
 
     [Fact]
+    public async Task Begin_SecondSubscriberLooksLater_TheFirstMissesNothing()
+    {
+        // Both have subscribed to the same events; one of them has returned, and the circuit has moved on since.
+        var events = new CircuitEvents();
+        var told = new Listener(events);
+        events.Begin(5);
+        events.Publish(Change(6));
+        events.Begin(6);
+
+        events.Publish(Change(7));
+
+        (await told.TakeAsync(2)).Select(change => change.Generation).Should().Equal(6, 7);
+    }
+
+    [Fact]
+    public async Task Subscribe_ClosedAgain_ToldWithoutABreak()
+    {
+        var told = new Listener(_fixture.Circuit);
+        _fixture.Advance(1000);
+        _fixture.Circuit.Report(_fixture.HalfOpen(), CircuitOutcome.Success);
+
+        var changes = await told.TakeAsync(3);
+
+        changes[0].BreakDuration.Should().BeCloseTo(TimeSpan.FromSeconds(5), TimeSpan.FromMilliseconds(8));
+        changes[1].BreakDuration.Should().Be(TimeSpan.Zero);
+        changes[2].BreakDuration.Should().Be(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Subscribe_OpenedByAnotherFailureThanTheLast_TellsTheOneThatOpenedIt()
+    {
+        var told = new Listener(_fixture.Circuit);
+        var first = new TimeoutException();
+        var last = new InvalidOperationException();
+        Fail(first);
+        Fail(first);
+        Fail(last);
+
+        (await told.TakeAsync(1))[0].LastFailure.Should().BeSameAs(last);
+    }
+
+    [Fact]
+    public async Task Subscribe_OpenedByAFailureWithoutException_TellsTheLastOneThatHadOne()
+    {
+        var told = new Listener(_fixture.Circuit);
+        var exception = new TimeoutException();
+        Fail(exception);
+        _fixture.Fail(times: 2);
+
+        (await told.TakeAsync(1))[0].LastFailure.Should().BeSameAs(exception);
+    }
+
+    [Theory]
+    [InlineData(CircuitOutcome.Success, CircuitState.Closed, 5, 2)]
+    [InlineData(CircuitOutcome.Failure, CircuitState.Open, 5, 3)]
+    public async Task Subscribe_TrialsHaveDecided_TellsHowManyThereWereAndHowManyFailed(
+        CircuitOutcome last,
+        CircuitState to,
+        int calls,
+        int failures
+    )
+    {
+        var fixture = new CircuitFixture(options =>
+        {
+            options.HalfOpenTrialCount = 5;
+            options.SuccessThreshold = 3;
+        });
+        var told = new Listener(fixture.Circuit);
+        fixture.Circuit.Report(fixture.HalfOpen(), CircuitOutcome.Success);
+        fixture.Report(CircuitOutcome.Failure);
+        fixture.Report(CircuitOutcome.Success);
+        fixture.Report(CircuitOutcome.Failure);
+        fixture.Report(last);
+
+        var decided = (await told.TakeAsync(3))[2];
+
+        decided.To.Should().Be(to);
+        decided.Calls.Should().Be(calls);
+        decided.Failures.Should().Be(failures);
+    }
+
+    [Fact]
+    public void Subscribe_NoHandler_IsRefused() =>
+        _fixture
+            .Circuit.Invoking(circuit => circuit.Subscribe(null!))
+            .Should()
+            .Throw<ArgumentNullException>()
+            .WithParameterName("handler");
+
+    [Fact]
     public async Task Publish_GenerationsBeginAnew_GoesOnInOrder_H2()
     {
         var events = new CircuitEvents();
@@ -225,6 +315,12 @@ public sealed class CircuitEventsTests
 
     private static CircuitChanged Change(int generation) =>
         new("circuit", default, CircuitState.Closed, CircuitState.Closed, CircuitChangeReason.Operator, generation);
+
+    private void Fail(Exception exception)
+    {
+        _fixture.Circuit.TryAcquire(out var permit);
+        permit.Report(CircuitOutcome.Failure, exception);
+    }
 
     private sealed class Listener
     {

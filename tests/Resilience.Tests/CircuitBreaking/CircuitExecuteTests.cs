@@ -1,3 +1,4 @@
+using System.Threading.Tasks.Sources;
 using Resilience.CircuitBreaking;
 using Resilience.Tests.Infrastructure;
 
@@ -297,12 +298,84 @@ public sealed class CircuitExecuteTests
     [Fact]
     public void Execute_Arguments_AreChecked()
     {
-        Circuit.Invoking(circuit => circuit.Execute((Action)null!)).Should().Throw<ArgumentNullException>();
-        FluentActions.Invoking(() => ((CircuitBreaker)null!).Execute(() => 1)).Should().Throw<ArgumentNullException>();
-        Circuit
-            .Invoking(circuit => circuit.ExecuteAsync((Func<CancellationToken, ValueTask>)null!))
-            .Should()
-            .Throw<ArgumentNullException>();
+        var circuit = Circuit;
+        CircuitBreaker none = null!;
+        Check("callback", () => circuit.Execute((Action)null!));
+        Check("callback", () => circuit.Execute((Action<CancellationToken>)null!));
+        Check("callback", () => circuit.Execute((Action<int, CancellationToken>)null!, 1));
+        Check("callback", () => circuit.Execute((Func<int>)null!));
+        Check("callback", () => circuit.Execute((Func<CancellationToken, int>)null!));
+        Check("callback", () => circuit.Execute((Func<int, CancellationToken, int>)null!, 1));
+        Check("callback", () => circuit.ExecuteAsync((Func<CancellationToken, ValueTask>)null!));
+        Check("callback", () => circuit.ExecuteAsync((Func<int, CancellationToken, ValueTask>)null!, 1));
+        Check("callback", () => circuit.ExecuteAsync((Func<CancellationToken, ValueTask<int>>)null!));
+        Check("callback", () => circuit.ExecuteAsync((Func<int, CancellationToken, ValueTask<int>>)null!, 1));
+        Check("circuit", () => none.Execute(static (_, _) => { }, 1));
+        Check("circuit", () => none.Execute(static (number, _) => number, 1));
+        Check("circuit", () => none.ExecuteAsync(static (_, _) => ValueTask.CompletedTask, 1));
+        Check("circuit", () => none.ExecuteAsync(static (number, _) => new ValueTask<int>(number), 1));
+        Check("name", () => new CircuitBreaker(null!));
+
+        static void Check(string parameter, Action call) =>
+            call.Should().Throw<ArgumentNullException>().WithParameterName(parameter);
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_PooledSourceHasCompleted_IsAskedOnceForItsResult()
+    {
+        var source = new CountingSource();
+
+        await Circuit.ExecuteAsync(static (source, _) => new ValueTask(source, 0), source);
+
+        source.Asked.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_ClassifyThrows_ThrowsInTheTask()
+    {
+        var circuit = new CircuitBreaker(
+            "c",
+            new CircuitBreakerOptions { Classify = (_, _) => throw new NotSupportedException("mine") }
+        );
+
+        var call = circuit.ExecuteAsync(_ => ValueTask.CompletedTask);
+        var withResult = circuit.ExecuteAsync(_ => new ValueTask<int>(1));
+
+        await FluentActions.Awaiting(() => call.AsTask()).Should().ThrowAsync<NotSupportedException>();
+        await FluentActions.Awaiting(() => withResult.AsTask()).Should().ThrowAsync<NotSupportedException>();
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_CallersContext_IsNotUsed()
+    {
+        var before = SynchronizationContext.Current;
+        var context = new CountingContext();
+        SynchronizationContext.SetSynchronizationContext(context);
+        ValueTask call;
+        ValueTask<int> withResult;
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            call = Circuit.ExecuteAsync(_ => new ValueTask(gate.Task));
+            withResult = Circuit.ExecuteAsync(_ => new ValueTask<int>(
+                gate.Task.ContinueWith(
+                    static _ => 1,
+                    CancellationToken.None,
+                    TaskContinuationOptions.None,
+                    TaskScheduler.Default
+                )
+            ));
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
+
+        gate.SetResult();
+        await call;
+        await withResult;
+
+        context.Posts.Should().Be(0);
     }
 
     [Fact]
@@ -330,6 +403,37 @@ public sealed class CircuitExecuteTests
     }
 
     private static void Ignore(int result) => _ = result;
+
+    /// <summary>A source that has completed, as pooled ones do: whoever has it must ask it once.</summary>
+    private sealed class CountingSource : IValueTaskSource
+    {
+        public int Asked { get; private set; }
+
+        public ValueTaskSourceStatus GetStatus(short token) => ValueTaskSourceStatus.Succeeded;
+
+        public void OnCompleted(
+            Action<object?> continuation,
+            object? state,
+            short token,
+            ValueTaskSourceOnCompletedFlags flags
+        ) => continuation(state);
+
+        public void GetResult(short token) => Asked++;
+    }
+
+    /// <summary>Counts what is posted to it, and runs it all the same.</summary>
+    private sealed class CountingContext : SynchronizationContext
+    {
+        private int _posts;
+
+        public int Posts => Volatile.Read(ref _posts);
+
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            Interlocked.Increment(ref _posts);
+            ThreadPool.QueueUserWorkItem(_ => d(state));
+        }
+    }
 
     private static Task<int> Done(Action call)
     {

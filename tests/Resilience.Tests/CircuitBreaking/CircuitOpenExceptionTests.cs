@@ -25,6 +25,14 @@ public sealed class CircuitOpenExceptionTests
     }
 
     [Fact]
+    public void Message_BreakHasEndedMeanwhile_NamesNoWait()
+    {
+        var exception = new CircuitOpenException("orders", CircuitState.Open, TimeSpan.Zero, null);
+
+        exception.Message.Should().Be("The circuit 'orders' refused the call: it is open.");
+    }
+
+    [Fact]
     public void Constructor_MadeByHand_KeepsItsMessage()
     {
         var inner = new TimeoutException();
@@ -34,6 +42,7 @@ public sealed class CircuitOpenExceptionTests
         exception.Message.Should().Be("my own words");
         exception.LastFailure.Should().BeSameAs(inner);
         exception.State.Should().Be(CircuitState.Open);
+        exception.Circuit.Should().BeEmpty();
         new CircuitOpenException().Message.Should().Be("The circuit refused the call.");
     }
 }

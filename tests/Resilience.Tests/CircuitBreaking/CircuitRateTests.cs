@@ -21,6 +21,92 @@ public sealed class CircuitRateTests
     }
 
     [Fact]
+    public void ReportLateFailure_NoRuleOfTheFailureRate_DoesNotOpen()
+    {
+        var fixture = new CircuitFixture(options => options.ConsecutiveFailures = null);
+
+        for (var i = 0; i < 20; i++)
+        {
+            var ticket = fixture.Acquire();
+            fixture.Circuit.Report(ticket, CircuitOutcome.Success);
+            fixture.Circuit.ReportLateFailure(ticket);
+        }
+
+        fixture.Circuit.State.Should().Be(CircuitState.Closed);
+        fixture.Circuit.TakeSnapshot().FailureRate.Should().BeNull();
+    }
+
+    [Fact]
+    public void ReportLateFailure_OfATrialThatTheOthersOutweigh_MakesNoRate()
+    {
+        var fixture = new CircuitFixture(options =>
+        {
+            Half(options);
+            options.InitialState = CircuitState.HalfOpen;
+            options.SuccessThreshold = 2;
+            options.HalfOpenTrialCount = 4;
+        });
+        var trial = fixture.Acquire();
+        fixture.Circuit.Report(trial, CircuitOutcome.Success);
+        fixture.Circuit.TakeSnapshot().FailureRate.Should().BeNull("trials are counted by themselves");
+
+        fixture.Circuit.ReportLateFailure(trial);
+
+        fixture.Circuit.State.Should().Be(CircuitState.HalfOpen);
+        fixture.Circuit.TakeSnapshot().FailureRate.Should().BeNull("trials are counted by themselves");
+    }
+
+    [Fact]
+    public void TakeSnapshot_RuleTakenAway_ShowsNoRate_R86()
+    {
+        var fixture = new CircuitFixture(options =>
+        {
+            Half(options);
+            options.SlowCallDuration = TimeSpan.FromSeconds(1);
+        });
+        fixture.Fail();
+        fixture.Circuit.TakeSnapshot().FailureRate.Should().Be(1);
+        fixture.Circuit.TakeSnapshot().SlowCallRate.Should().Be(0);
+
+        fixture.Circuit.Configure(CircuitFixture.Rules());
+
+        fixture.Circuit.TakeSnapshot().FailureRate.Should().BeNull();
+        fixture.Circuit.TakeSnapshot().SlowCallRate.Should().BeNull();
+    }
+
+    [Fact]
+    public void Report_SlowSuccessAfterAFailure_IsNoFailure()
+    {
+        var fixture = new CircuitFixture(options => options.SlowCallDuration = TimeSpan.FromSeconds(1));
+        fixture.Fail(times: 2);
+        fixture.Circuit.TryAcquire(out var permit);
+        fixture.Advance(2);
+
+        permit.Report(CircuitOutcome.Success);
+
+        fixture.Circuit.State.Should().Be(CircuitState.Closed);
+        fixture.Circuit.TakeSnapshot().ConsecutiveFailures.Should().Be(0);
+        fixture.Circuit.TakeSnapshot().SlowCalls.Should().Be(1);
+    }
+
+    [Theory]
+    [InlineData(0.5, 0, CircuitState.HalfOpen)]
+    [InlineData(2, 1, CircuitState.Open)]
+    public void Report_SuccessfulTrial_CountsAsSlowByItsTime(double seconds, int slowCalls, CircuitState then)
+    {
+        var fixture = new CircuitFixture(options => options.SlowCallDuration = TimeSpan.FromSeconds(1));
+        fixture.Open();
+        fixture.Time.Advance(fixture.Circuit.RetryAfter);
+        fixture.Circuit.TryAcquire(out var trial);
+        fixture.Advance(seconds);
+
+        trial.Report(CircuitOutcome.Success);
+
+        fixture.Circuit.State.Should().Be(then);
+        fixture.Circuit.TakeSnapshot().SlowCalls.Should().Be(slowCalls);
+    }
+
+    [Fact]
     public void Report_ShareOfFailuresBelow_StaysClosed()
     {
         var fixture = new CircuitFixture(Half);

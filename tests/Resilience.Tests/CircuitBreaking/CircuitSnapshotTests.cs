@@ -2,7 +2,7 @@ using Resilience.CircuitBreaking;
 
 namespace Resilience.Tests.CircuitBreaking;
 
-/// <summary>What a circuit shows of itself (R86).</summary>
+/// <summary>What a circuit shows of itself (R86, R121).</summary>
 public sealed class CircuitSnapshotTests
 {
     [Fact]
@@ -176,5 +176,54 @@ public sealed class CircuitSnapshotTests
         snapshot.Successes.Should().Be(0);
         snapshot.Failures.Should().Be(1);
         snapshot.Requests.Should().Be(1);
+    }
+
+    [Fact]
+    public void ReportLateFailure_GenerationHasPassed_IsNotCounted()
+    {
+        var fixture = new CircuitFixture();
+        var ticket = fixture.Acquire();
+        fixture.Circuit.Report(ticket, CircuitOutcome.Success);
+        fixture.Circuit.Reset();
+
+        fixture.Circuit.ReportLateFailure(ticket);
+
+        Totals(fixture).Should().Be((1, 0));
+    }
+
+    [Fact]
+    public void ReportLateFailure_Disabled_IsNotCounted()
+    {
+        var fixture = new CircuitFixture(options => options.InitialState = CircuitState.Disabled);
+        var ticket = fixture.Acquire();
+        fixture.Circuit.Report(ticket, CircuitOutcome.Success);
+
+        fixture.Circuit.ReportLateFailure(ticket);
+
+        Totals(fixture).Should().Be((0, 0));
+    }
+
+    [Fact]
+    public void Configure_SuccessesNoLongerCounted_ForgetsThemAndBeginsAnew()
+    {
+        var fixture = new CircuitFixture();
+        fixture.Report(CircuitOutcome.Success);
+
+        fixture.Circuit.Configure(CircuitFixture.Rules(options => options.BreakDuration = TimeSpan.FromSeconds(6)));
+        Totals(fixture).Should().Be((1, 0), "other rules change no totals");
+
+        fixture.Circuit.Configure(CircuitFixture.Rules(options => options.CountSuccesses = false));
+        fixture.Report(CircuitOutcome.Success);
+        Totals(fixture).Should().Be((null, 0));
+
+        fixture.Circuit.Configure(CircuitFixture.Rules());
+        fixture.Report(CircuitOutcome.Success);
+        Totals(fixture).Should().Be((1, 0));
+    }
+
+    private static (long? Successes, long Failures) Totals(CircuitFixture fixture)
+    {
+        var snapshot = fixture.Circuit.TakeSnapshot();
+        return (snapshot.Successes, snapshot.Failures);
     }
 }

@@ -49,6 +49,40 @@ public sealed class CircuitWindowTests
     }
 
     [Fact]
+    public void Record_OlderGenerationHasItsShareSettled_TheYoungerOneIsStillLookedAt()
+    {
+        var window = new CircuitWindow(Length);
+        Record(window, now: 0, isBad: false, times: 2);
+        window.Record(2, Bucket, isBad: true, 2, 0.5).Should().BeFalse("one call is not enough");
+
+        window.Record(1, Bucket, isBad: false, 2, 0.5).Should().BeFalse("the calls of its generation were good");
+
+        window.Record(2, Bucket, isBad: false, 2, 0.5).Should().BeTrue("one of two calls was bad");
+    }
+
+    [Fact]
+    public void Record_LastBucketsBeforeTheirNumbersBeginAnew_AreCounted_H5()
+    {
+        var window = new CircuitWindow(Length);
+        const long Last = (1 << 24) - 1;
+
+        window.Record(1, Last * Bucket, isBad: true, 10, 0.5);
+
+        window.Sum(1, Last * Bucket).Should().Be((1, 1));
+    }
+
+    [Fact]
+    public void Record_GenerationHalfTheWayRoundLater_TakesTheCellOver_H4()
+    {
+        var window = new CircuitWindow(Length);
+        window.Record(0, 0, isBad: true, 10, 0.5);
+
+        window.Record(2_047, 0, isBad: false, 10, 0.5);
+
+        window.Sum(2_047, 0).Should().Be((1, 0));
+    }
+
+    [Fact]
     public void Sum_OtherGeneration_CountsForNothing_H4()
     {
         var window = new CircuitWindow(Length);

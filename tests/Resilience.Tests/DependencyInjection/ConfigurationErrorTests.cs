@@ -72,6 +72,7 @@ public sealed class ConfigurationErrorTests
             },
             { "HealthCheck:Timeout", "3", "is 3.00:00:00, must be from 00:00:00.0100000 to 01:00:00; a bare number" },
             { "HealthCheck:InitialDelay", "5", "is 5.00:00:00, must be from 00:00:00 to 12:00:00; a bare number" },
+            { "HealthCheck:StartupWait", "5", "is 5.00:00:00, must be from 00:00:00 to 01:00:00; a bare number" },
             { "PassiveHealth:EjectionTime", "5", "is 5.00:00:00, must be from 00:00:00.0100000 to 12:00:00; a bare" },
             { "PassiveHealth:Window", "60", "is 60.00:00:00, must be from 00:00:00.1000000 to 01:00:00; a bare" },
             { "PassiveHealth:SlowResponseTime", "2", "is 2.00:00:00, must be from 00:00:00 to 12:00:00; a bare" },
@@ -227,6 +228,16 @@ public sealed class ConfigurationErrorTests
         var failures = FailuresOf((key, value));
 
         failures.Should().Contain(each => each.StartsWith($"{Path}:{ReportedAt(key)} ") && each.Contains(problem));
+    }
+
+    [Fact]
+    public void Configuration_StartWaitsNoLongerThanProbingDoes_NamesBoth()
+    {
+        var failures = FailuresOf(("HealthCheck:StartupWait", "00:00:05"), ("HealthCheck:InitialDelay", "00:00:05"));
+
+        failures
+            .Should()
+            .Equal($"{Path}:HealthCheck:StartupWait is 00:00:05, must be longer than InitialDelay (00:00:05).");
     }
 
     [Theory]

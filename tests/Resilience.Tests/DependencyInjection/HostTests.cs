@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Resilience.Backends;
 using Resilience.DependencyInjection;
+using Resilience.Health.Active;
 using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.DependencyInjection;
@@ -11,6 +12,9 @@ namespace Resilience.Tests.DependencyInjection;
 /// <summary>With a generic host: everything is checked before anything starts; the checker starts and stops (R8, R9, R149).</summary>
 public sealed class HostTests
 {
+    /// <summary>For what must come; a test that waits so long has failed.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
+
     [Fact]
     public async Task Start_ProblemsInSeveralPools_AreOneExceptionBeforeAnythingStarts()
     {
@@ -99,7 +103,7 @@ public sealed class HostTests
         configuration.ReloadCatalog(("HealthCheck:Enabled", "true"));
         time.Advance(TimeSpan.FromMinutes(1));
         // Whatever runs after all would have to be waited for here.
-        await host.Services.GetRequiredKeyedService<Resilience.Health.Active.HealthChecker>("catalog").StopAsync();
+        await host.Services.GetRequiredKeyedService<HealthChecker>("catalog").StopAsync();
 
         probe.Count.Should().Be(before);
     }
@@ -146,11 +150,136 @@ public sealed class HostTests
         stub.Requests.Should().ContainSingle().Which.Uri.Should().Be("http://a/early");
     }
 
-    private static IHost Build(Action<IServiceCollection> configure, FakeTime? time = null)
+    [Fact]
+    public async Task Start_WithStartupWait_CompletesWhenEveryBackendHasBeenProbed()
+    {
+        var release = new TaskCompletionSource();
+        var begun = new TaskCompletionSource();
+        using var host = BuildWaiting(
+            HealthProbe.From(
+                async (backend, token) =>
+                {
+                    begun.TrySetResult();
+                    await release.Task.WaitAsync(token);
+                    return new ProbeResult(backend.Name != "http://b", "stub");
+                }
+            )
+        );
+
+        var start = host.StartAsync();
+        await begun.Task.WaitAsync(Limit);
+        start.IsCompleted.Should().BeFalse("nothing is known of the backends yet");
+        release.SetResult();
+        await start.WaitAsync(Limit);
+
+        PoolOf(host).Backends.Should().OnlyContain(backend => backend.LastProbe != null);
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_WithStartupWait_GoesOnWithAWarningWhenTheTimeIsOver()
+    {
+        var time = new FakeTime();
+        var logs = new CollectingLoggerFactory();
+        using var host = BuildWaiting(new RecordingProbe { Hangs = true }, time, logs);
+        var start = host.StartAsync();
+        // Two probes' limits and the wait itself.
+        await time.WhenTimersArmedAsync(3);
+
+        time.Advance(TimeSpan.FromSeconds(2));
+        await start.WaitAsync(Limit);
+
+        var line = await logs.WaitForAsync(entry => entry.EventId.Id == 212);
+        line.Level.Should().Be(LogLevel.Warning);
+        line.Message.Should()
+            .Be(
+                "Pool catalog: the start has waited 00:00:02 for the first probes and goes on; 2 of 2 backends have not "
+                    + "been probed yet, and take traffic"
+            );
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_WithStartupWait_EndsWithTheHostsToken()
+    {
+        using var stopping = new CancellationTokenSource();
+        var probe = new RecordingProbe { Hangs = true };
+        using var host = BuildWaiting(probe);
+        var start = host.StartAsync(stopping.Token);
+        await probe.NextAsync();
+
+        await stopping.CancelAsync();
+
+        var act = () => start.WaitAsync(Limit);
+        await act.Should().ThrowAsync<OperationCanceledException>();
+        await host.StopAsync();
+    }
+
+    /// <summary>The round that it waits for has been called off: that is no reason not to start.</summary>
+    [Fact]
+    public async Task Start_WithStartupWait_GoesOnWhenAReloadSwitchesChecksOff()
+    {
+        var configuration = ReloadableConfiguration.OfCatalog(("HealthCheck:StartupWait", "00:00:30"));
+        var probe = new RecordingProbe { Hangs = true };
+        using var host = Build(services =>
+            services.AddResilientBackends("catalog", configuration.Catalog).UseHealthProbe(_ => probe)
+        );
+        var start = host.StartAsync();
+        await probe.NextAsync();
+
+        configuration.ReloadCatalog(("HealthCheck:Enabled", "false"));
+
+        await start.WaitAsync(Limit);
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_WithStartupWaitAndChecksSwitchedOff_DoesNotWait()
+    {
+        var configuration = ReloadableConfiguration.OfCatalog(
+            ("HealthCheck:StartupWait", "00:00:30"),
+            ("HealthCheck:Enabled", "false")
+        );
+        using var host = Build(services => services.AddResilientBackends("catalog", configuration.Catalog));
+
+        await host.StartAsync().WaitAsync(Limit);
+
+        await host.StopAsync();
+    }
+
+    private static BackendPool PoolOf(IHost host) => host.Services.GetRequiredKeyedService<BackendPool>("catalog");
+
+    /// <summary>A host that waits up to two seconds for the probes of two backends.</summary>
+    private static IHost BuildWaiting(
+        IHealthProbe probe,
+        FakeTime? time = null,
+        CollectingLoggerFactory? logs = null
+    ) =>
+        Build(
+            services =>
+                services
+                    .AddResilientBackends(
+                        "catalog",
+                        options =>
+                        {
+                            options.AddBackend("http://a:80").AddBackend("http://b:80");
+                            options.HealthCheck.StartupWait = TimeSpan.FromSeconds(2);
+                        }
+                    )
+                    .UseHealthProbe(_ => probe),
+            time,
+            logs
+        );
+
+    private static IHost Build(
+        Action<IServiceCollection> configure,
+        FakeTime? time = null,
+        CollectingLoggerFactory? logs = null
+    )
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton<TimeProvider>(time ?? new FakeTime());
-        builder.Services.AddSingleton<ILoggerFactory>(new CollectingLoggerFactory());
+        builder.Services.AddSingleton<ILoggerFactory>(logs ?? new CollectingLoggerFactory());
         configure(builder.Services);
         return builder.Build();
     }

@@ -83,6 +83,7 @@ public sealed class ReloadOptionTests
             Seconds(10)
         ),
         ["HealthCheck:Spread"] = new("false", scene => Health(scene).IsSpread, true, false),
+        ["HealthCheck:SkipWhileTrafficSucceeds"] = new("true", scene => Health(scene).IsTrafficEnough, false, true),
         ["HealthCheck:MaxConcurrency"] = new("2", scene => Health(scene).WorkersFor(1), 10, 2),
         ["PassiveHealth:Enabled"] = new("false", scene => FailuresToEject(scene), 5, null),
         ["PassiveHealth:ConsecutiveFailures"] = new("3", scene => FailuresToEject(scene), 5, 3),
@@ -244,6 +245,7 @@ public sealed class ReloadOptionTests
     private static readonly Dictionary<string, string> Fixed = new()
     {
         ["Retry:Budget:Window"] = "P:Resilience.Retries.RetryBudgetOptions.Window",
+        ["HealthCheck:StartupWait"] = "P:Resilience.Health.Active.HealthCheckOptions.StartupWait",
         ["LogicalAddress"] = "P:Resilience.DependencyInjection.ResilientBackendsOptions.LogicalAddress",
     };
 

@@ -51,6 +51,7 @@ public sealed class ReloadTests
         line["Pool"].Should().Be("catalog");
     }
 
+    /// <summary>Point 6 of what the peers get wrong.</summary>
     [Fact]
     public async Task Reload_UnchangedBackend_KeepsHealthCircuitAndCounters()
     {
@@ -189,6 +190,7 @@ public sealed class ReloadTests
         await scene.Logs.WaitForAsync(each => each.EventId.Id == Refused);
     }
 
+    /// <summary>Point 6 besides: one that was refused does not keep later ones out.</summary>
     [Fact]
     public async Task Reload_GoodOneAfterAnInvalidOne_IsApplied()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Resilience.Health.Active;
 using Resilience.Tests.Architecture;
 using Resilience.Tests.Health.Active;
@@ -25,6 +26,31 @@ public sealed class ActiveHealthPageTests
         {
             rows[property.Name].Should().Be(Text(property.GetValue(options)), property.Name);
         }
+    }
+
+    /// <summary>R178: what the page recommends by the size of a pool can be set, and leaves time for each probe.</summary>
+    [Fact]
+    public void Recommendations_BySizeOfThePool_AreValidIntervals()
+    {
+        var rows = File.ReadAllLines(Path.Combine(SourceTree.Root, "docs", "active-health.md"))
+            .SkipWhile(line => !line.StartsWith("| backends | interval |", StringComparison.Ordinal))
+            .Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .ToArray();
+
+        rows.Select(cells => cells[1]).Should().Equal("up to 10", "10 to 100", "more than 100");
+        foreach (var interval in rows.SelectMany(cells => Regex.Matches(cells[2], "[0-9]+(?= s| to)")))
+        {
+            var options = new HealthCheckOptions
+            {
+                Interval = TimeSpan.FromSeconds(int.Parse(interval.Value, CultureInfo.InvariantCulture)),
+            };
+            new HealthRules(options).WorkersFor(100).Should().BeLessThanOrEqualTo(60);
+            options.Interval.Should().BeGreaterThan(options.Timeout);
+        }
+
+        rows.Sum(cells => Regex.Count(cells[2], "[0-9]+(?= s| to)")).Should().Be(5);
     }
 
     [Fact]

@@ -27,6 +27,19 @@ public sealed class HealthSummaryTests
         _logs.Entries.Should().HaveCount(3);
     }
 
+    /// <summary>It writes on a timer, where what comes out ends the process (law 13).</summary>
+    [Fact]
+    public void Logger_Throws_TheNextLineComesAllTheSame()
+    {
+        var logs = new ThrowingLoggerFactory();
+        using var pool = Pools.Create(_time, "a");
+        using var summary = new HealthSummary(pool, TimeSpan.FromSeconds(30), logs);
+
+        _time.Advance(TimeSpan.FromSeconds(60));
+
+        logs.Lines.Should().Be(2);
+    }
+
     [Fact]
     public void Ended_WritesNothingMoreAndLeavesNoTimer()
     {

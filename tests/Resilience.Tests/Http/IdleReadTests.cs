@@ -176,6 +176,21 @@ public sealed class IdleReadTests
     }
 
     [Fact]
+    public async Task Read_CallerHadCancelledBefore_EndsWithTheCallersTokenAndBlamesNobody() // law 3
+    {
+        using var scene = new Scene();
+        var stream = await scene.OpenAsync(new StreamContent(new ScriptedStream { IsHanging = true }));
+        var cancelled = new CancellationToken(canceled: true);
+
+        var reading = stream.ReadAsync(new byte[1], cancelled).AsTask();
+
+        var thrown = await reading.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+        thrown.Which.CancellationToken.Should().Be(cancelled);
+        scene.Observer.Outcomes.Should().Equal(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled));
+        scene.Rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
     public async Task Read_CallerCancels_EndsWithTheCallersTokenAndBlamesNobody() // law 3
     {
         using var scene = new Scene();

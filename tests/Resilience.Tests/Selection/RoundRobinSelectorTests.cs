@@ -4,6 +4,7 @@ using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Selection;
 
+/// <summary>One after the other over the backends that take traffic (R43).</summary>
 public sealed class RoundRobinSelectorTests
 {
     private readonly FakeTime _time = new();

@@ -32,7 +32,7 @@ public sealed class TimeLimitTests
 
         token.IsCancellationRequested.Should().BeTrue();
         limit.HasEnded.Should().BeTrue();
-        limit.End(_clock, isTokenFree: true);
+        limit.End(isTokenFree: true);
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class TimeLimitTests
 
         token.IsCancellationRequested.Should().BeTrue();
         limit.HasEnded.Should().BeTrue();
-        limit.End(_clock, isTokenFree: true);
+        limit.End(isTokenFree: true);
     }
 
     [Theory]
@@ -59,7 +59,7 @@ public sealed class TimeLimitTests
         var limit = TimeLimit.Start(clock, Long, new CancellationToken(canceled: true));
 
         limit.HasEnded.Should().BeTrue();
-        limit.End(clock, isTokenFree: true);
+        limit.End(isTokenFree: true);
     }
 
     [Theory]
@@ -76,7 +76,7 @@ public sealed class TimeLimitTests
             caller.Cancel();
 
             limit.HasEnded.Should().BeTrue();
-            limit.End(clock, isTokenFree: true);
+            limit.End(isTokenFree: true);
         }
     }
 
@@ -97,7 +97,7 @@ public sealed class TimeLimitTests
         var limit = TimeLimit.Start(_clock, TimeSpan.FromSeconds(10), caller.Token);
         var token = limit.Token;
 
-        limit.End(_clock, isFree);
+        limit.End(isFree);
         caller.Cancel();
         _time.Advance(Long);
 
@@ -110,7 +110,7 @@ public sealed class TimeLimitTests
         var limit = TimeLimit.Start(_clock, Long, CancellationToken.None);
         _time.ArmedTimers.Should().Be(1);
 
-        limit.End(_clock, isTokenFree: true);
+        limit.End(isTokenFree: true);
 
         _time.ArmedTimers.Should().Be(0);
     }
@@ -119,15 +119,15 @@ public sealed class TimeLimitTests
     public void End_Twice_DoesNothing()
     {
         var limit = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
-        limit.End(Clock.System, isTokenFree: true);
+        limit.End(isTokenFree: true);
         var other = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
-        limit.End(Clock.System, isTokenFree: true);
+        limit.End(isTokenFree: true);
         var third = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
         third.Token.Should().NotBe(other.Token, "a source kept twice would serve two requests at once");
-        other.End(Clock.System, isTokenFree: true);
-        third.End(Clock.System, isTokenFree: true);
+        other.End(isTokenFree: true);
+        third.End(isTokenFree: true);
     }
 
     [Fact]
@@ -135,12 +135,12 @@ public sealed class TimeLimitTests
     {
         var first = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
         var token = first.Token;
-        first.End(Clock.System, isTokenFree: true);
+        first.End(isTokenFree: true);
 
         var second = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
         second.Token.Should().Be(token, "it is pooled");
-        second.End(Clock.System, isTokenFree: true);
+        second.End(isTokenFree: true);
     }
 
     [Fact]
@@ -148,12 +148,12 @@ public sealed class TimeLimitTests
     {
         var first = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
         var held = first.Token;
-        first.End(Clock.System, isTokenFree: false);
+        first.End(isTokenFree: false);
 
         var second = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
         second.Token.Should().NotBe(held);
-        second.End(Clock.System, isTokenFree: true);
+        second.End(isTokenFree: true);
     }
 
     [Fact]
@@ -162,12 +162,12 @@ public sealed class TimeLimitTests
         using var caller = new CancellationTokenSource();
         var first = TimeLimit.Start(Clock.System, Long, caller.Token);
         caller.Cancel();
-        first.End(Clock.System, isTokenFree: true);
+        first.End(isTokenFree: true);
 
         var second = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
         second.HasEnded.Should().BeFalse();
-        second.End(Clock.System, isTokenFree: true);
+        second.End(isTokenFree: true);
     }
 
     [Fact]
@@ -175,13 +175,13 @@ public sealed class TimeLimitTests
     {
         using var earlier = new CancellationTokenSource();
         var first = TimeLimit.Start(Clock.System, Long, earlier.Token);
-        first.End(Clock.System, isTokenFree: true);
+        first.End(isTokenFree: true);
         var second = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
 
         earlier.Cancel();
 
         second.HasEnded.Should().BeFalse();
-        second.End(Clock.System, isTokenFree: true);
+        second.End(isTokenFree: true);
     }
 
     [Fact]
@@ -191,14 +191,14 @@ public sealed class TimeLimitTests
         using var caller = new CancellationTokenSource();
         var first = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
         first.Token.UnsafeRegister(_ => calls++, null);
-        first.End(Clock.System, isTokenFree: true);
+        first.End(isTokenFree: true);
         var second = TimeLimit.Start(Clock.System, Long, caller.Token);
 
         caller.Cancel();
 
         second.HasEnded.Should().BeTrue();
         calls.Should().Be(0);
-        second.End(Clock.System, isTokenFree: true);
+        second.End(isTokenFree: true);
     }
 
     [Fact]
@@ -211,7 +211,7 @@ public sealed class TimeLimitTests
         limit.Token.UnsafeRegister(
             _ =>
             {
-                limit.End(Clock.System, isTokenFree: true);
+                limit.End(isTokenFree: true);
                 hasEnded = true;
             },
             null
@@ -238,7 +238,7 @@ public sealed class TimeLimitTests
             for (var i = 0; i < 100; i++)
             {
                 var limit = TimeLimit.Start(Clock.System, Long, token);
-                limit.End(Clock.System, isTokenFree: true);
+                limit.End(isTokenFree: true);
             }
         }
     }
@@ -301,7 +301,7 @@ public sealed class TimeLimitTests
                         Interlocked.Increment(ref disturbed ? ref ended : ref leaks);
                     }
 
-                    limit.End(Clock.System, isTokenFree: true);
+                    limit.End(isTokenFree: true);
                 }
             }
         );

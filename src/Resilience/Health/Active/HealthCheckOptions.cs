@@ -85,6 +85,14 @@ public sealed class HealthCheckOptions
     public TimeSpan InitialDelay { get; set; }
 
     /// <summary>
+    /// How long the start of a generic host waits at most until every backend has been probed once, so that the first
+    /// requests know already who is healthy. The host starts in any case: after that time with a warning. Range: 0 to 1
+    /// hour, longer than <see cref="InitialDelay"/>. A reload does not change it.
+    /// </summary>
+    /// <value>The default is zero: it does not wait.</value>
+    public TimeSpan StartupWait { get; set; }
+
+    /// <summary>
     /// Whether a failing backend is probed on a schedule of its own: after 1, 2, 4, 8, then every 16 seconds, and every
     /// second while it succeeds but not yet often enough. If not, every <see cref="Interval"/>.
     /// </summary>
@@ -94,6 +102,16 @@ public sealed class HealthCheckOptions
     /// <summary>Whether the probes of many backends are spread over the interval, from the second ones on.</summary>
     /// <value>The default is <see langword="true"/>.</value>
     public bool Spread { get; set; } = true;
+
+    /// <summary>
+    /// Whether a probe is left out while requests prove the same: a success of theirs then counts as if the backend had
+    /// been probed at that moment. A backend of which any request or probe has failed since, or that is out for whatever
+    /// reason, is probed in any case, and so is one that has had no request.
+    /// </summary>
+    /// <value>
+    /// The default is <see langword="false"/>: a backend may know of itself, and say to probes, what requests do not show.
+    /// </value>
+    public bool SkipWhileTrafficSucceeds { get; set; }
 
     /// <summary>Probes under way at once. Range: 1 to 1,024.</summary>
     /// <value>
@@ -129,6 +147,7 @@ public sealed class HealthCheckOptions
             (nameof(HealthyThreshold), Ranges.Problem(HealthyThreshold, 1, 1_000)),
             (nameof(UnhealthyThreshold), Ranges.Problem(UnhealthyThreshold, 1, 1_000)),
             (nameof(InitialDelay), Ranges.Problem(InitialDelay, TimeSpan.Zero, Ranges.HalfDay)),
+            (nameof(StartupWait), StartupWaitProblem()),
             (nameof(MaxConcurrency), MaxConcurrency is { } most ? Ranges.Problem(most, 1, 1_024) : null),
         ];
 
@@ -144,6 +163,15 @@ public sealed class HealthCheckOptions
         : name.Equals("Host", StringComparison.OrdinalIgnoreCase) ? $"belongs into {nameof(Host)}"
         : value is null || value.AsSpan().ContainsAny('\r', '\n', '\0') ? "has no value that a header could have"
         : null;
+
+    /// <summary>Else it would never see the end of the first round.</summary>
+    private string? StartupWaitProblem() =>
+        Ranges.Problem(StartupWait, TimeSpan.Zero, Ranges.Hour)
+        ?? (
+            StartupWait > TimeSpan.Zero && StartupWait <= InitialDelay
+                ? $"is {StartupWait:c}, must be longer than {nameof(InitialDelay)} ({InitialDelay:c})"
+                : null
+        );
 
     private string? VersionProblem() =>
         HttpVersion is null

@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Resilience.Backends;
 using Resilience.Primitives;
-using Resilience.Timeouts;
 
 namespace Resilience.Health.Active;
 
@@ -13,6 +12,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 {
     private readonly BackendPool _pool;
     private readonly IHealthProbe _probe;
+    private readonly TimedProbe _timed;
     private readonly Clock _clock;
     private readonly ProbeTelemetry _telemetry;
     private readonly ITimer _timer;
@@ -23,6 +23,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private ProbeSchedule? _last;
     private long _succeeded;
     private long _failed;
+    private long _skipped;
     private int _stops;
     private bool _isStartWanted;
     private bool _isDisposed;
@@ -45,7 +46,9 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _pool = pool;
         _clock = pool.Clock;
         _rules = new HealthRules(options);
+        pool.NotesSuccesses = _rules.IsTrafficEnough;
         _probe = probe ?? new ConfiguredHealthProbe(options);
+        _timed = new TimedProbe(_probe, _clock);
         _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
@@ -57,7 +60,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     public void Start() => Begin();
 
     /// <summary>How many probes of this checker have ended, and how, those of backends that have left included.</summary>
-    public ProbeStatistics Statistics => new(Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed));
+    public ProbeStatistics Statistics =>
+        new(Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed), Interlocked.Read(ref _skipped));
 
     /// <summary>
     /// Starts probing in the background and waits until every backend has been probed once; at once if checks are switched
@@ -113,6 +117,26 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// <returns>The results in the order of the pool's backends.</returns>
     public Task<ProbeResult[]> CheckAllAsync(CancellationToken cancellationToken = default) =>
         CheckAsync(_pool.Backends, cancellationToken);
+
+    /// <summary>
+    /// Applies what a check has found that was made elsewhere, by an agent on the backend's machine for instance: it counts
+    /// for the verdict as a probe's result does. Works whether or not probing was started, and where checks are switched
+    /// off. It is none of this checker's <see cref="Statistics"/>, but one of <see cref="Backend.Probes"/>.
+    /// </summary>
+    /// <param name="backend">A backend of the pool. For one that has left nothing happens.</param>
+    /// <param name="result">What was found; without a time of its own it is of now.</param>
+    /// <exception cref="ArgumentException">The backend is another pool's.</exception>
+    public void Record(Backend backend, ProbeResult result)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentNullException.ThrowIfNull(result);
+        if (backend.Pool != _pool)
+        {
+            throw new ArgumentException($"'{backend.Name}' is no backend of the pool '{_pool.Name}'.", nameof(backend));
+        }
+
+        ActiveVerdicts.Apply(backend, result.Time == default ? result with { Time = _clock.UtcNow } : result, _rules);
+    }
 
     /// <summary>
     /// Stops probing and waits until no probe is under way. A probe that is stopped is no result. One that does not heed
@@ -181,6 +205,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         lock (_gate)
         {
             _rules = rules;
+            _pool.NotesSuccesses = rules.IsTrafficEnough;
             wasRunning = _running is { IsPeriodic: true };
             if (_running is { IsPeriodic: true } run && rules.IsEnabled)
             {
@@ -192,7 +217,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         if (!rules.IsEnabled && wasRunning)
         {
             await StopAsync().ConfigureAwait(false);
-            Forget();
+            // Without probes nothing would ever take an unhealthy verdict back.
+            ActiveVerdicts.Forget(_pool);
         }
         else if (start)
         {
@@ -231,9 +257,6 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    private static ProbeResult TimedOut(TimeSpan timeout, Exception? exception = null) =>
-        new(false, $"no answer within {timeout.TotalSeconds:0.###} s", Error: exception);
-
     /// <summary>The stop has ended; a start that was wanted meanwhile begins.</summary>
     private void EndStop()
     {
@@ -245,7 +268,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
         if (begins)
         {
-            _pool.Observe(this);
+            Join();
         }
     }
 
@@ -259,9 +282,15 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
         if (begins)
         {
-            // Outside our lock: the pool's critical section comes first, ours inside it.
-            _pool.Observe(this);
+            Join();
         }
+    }
+
+    /// <summary>Outside our lock: the pool's critical section comes first, ours inside it.</summary>
+    private void Join()
+    {
+        _telemetry.Started(_pool.Backends.Count, _rules.Interval);
+        _pool.Observe(this);
     }
 
     /// <summary>Begins a run, or notes that one is wanted when the stop that is under way has ended.</summary>
@@ -317,7 +346,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// </summary>
     private async Task WhenIdleOrGivenUpAsync(Task idle)
     {
-        if (await IsOverInTimeAsync(idle).ConfigureAwait(false))
+        if (await Waiting.IsOverWithinAsync(idle, HealthCheckDefaults.StopGrace, _clock).ConfigureAwait(false))
         {
             return;
         }
@@ -335,20 +364,6 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         {
             _telemetry.GivenUp(lost);
         }
-    }
-
-    private async Task<bool> IsOverInTimeAsync(Task idle)
-    {
-        if (idle.IsCompleted)
-        {
-            return true;
-        }
-
-        // Not WaitAsync: that goes on before it has disposed its timer, and a stop leaves none behind.
-        var isTimeUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var timer = _clock.CreateTimer(static end => ((TaskCompletionSource)end!).TrySetResult(), isTimeUp);
-        timer.Change(HealthCheckDefaults.StopGrace, Timeout.InfiniteTimeSpan);
-        return await Task.WhenAny(idle, isTimeUp.Task).ConfigureAwait(false) == idle;
     }
 
     private Task WhenIdle() => _last?.WhenIdle() ?? Task.CompletedTask;
@@ -382,13 +397,21 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// </summary>
     private async Task WorkAsync(ProbeSchedule run)
     {
-        while (TryTake(run) is { } probe)
+        while (TryTake(run, out var isSkipped) is { } probe)
         {
-            var result = await ProbeAsync(run, probe).ConfigureAwait(false);
+            if (isSkipped)
+            {
+                Interlocked.Increment(ref _skipped);
+                probe.Backend.CountSkippedProbe();
+                _telemetry.Skipped(probe.Backend);
+                continue;
+            }
+
+            var result = await _timed.RunAsync(probe, _rules.Timeout, run.Stopped).ConfigureAwait(false);
             if (result is not null)
             {
                 Interlocked.Increment(ref result.IsSuccess ? ref _succeeded : ref _failed);
-                Judge(probe.Backend, result);
+                ActiveVerdicts.Apply(probe.Backend, result, _rules);
                 _telemetry.Probed(probe, result);
             }
 
@@ -396,9 +419,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
-    private ScheduledProbe? TryTake(ProbeSchedule run)
+    /// <param name="isSkipped">Whether there is nothing to do for it: requests have shown what it would.</param>
+    private ScheduledProbe? TryTake(ProbeSchedule run, out bool isSkipped)
     {
         ScheduledProbe? probe;
+        isSkipped = false;
         (TimeSpan Late, int Backends, int Workers)? behind = null;
         lock (_gate)
         {
@@ -410,6 +435,12 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
                 {
                     behind = (late, run.Count, _rules.WorkersFor(run.Count));
                 }
+
+                if (run.Skips(probe, _rules))
+                {
+                    isSkipped = true;
+                    Dispatch(run);
+                }
             }
         }
 
@@ -420,83 +451,6 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
         return probe;
     }
-
-    /// <returns>The result; <see langword="null"/> if checking has stopped meanwhile.</returns>
-    private async Task<ProbeResult?> ProbeAsync(ProbeSchedule run, ScheduledProbe probe)
-    {
-        var timeout = _rules.Timeout;
-        var startedAt = _clock.Ticks;
-        probe.BeganAt = _clock.Milliseconds;
-        var limit = TimeLimit.Start(_clock, timeout, run.Stopped);
-        ProbeResult result;
-        try
-        {
-            // No backend is probed twice at a time (law 13), also by a probe that outlives the run that gave it up.
-            result = probe.IsBlocked
-                ? new ProbeResult(false, "an earlier probe has not ended, though it was cancelled")
-                : await _probe.ProbeAsync(probe.Backend, limit.Token).ConfigureAwait(false);
-            if (limit.HasEnded)
-            {
-                // A probe that does not look at its token has no more time than any other.
-                result = TimedOut(timeout);
-            }
-        }
-        catch (OperationCanceledException) when (run.Stopped.IsCancellationRequested)
-        {
-            return null;
-        }
-        catch (OperationCanceledException exception) when (limit.HasEnded)
-        {
-            result = TimedOut(timeout, exception);
-        }
-#pragma warning disable CA1031 // Law 13: whatever a user's probe throws is logged and counts as a failure.
-        catch (Exception exception)
-#pragma warning restore CA1031
-        {
-            probe.Thrown = exception;
-            result = new ProbeResult(false, $"the probe threw {exception.GetType().Name}", Error: exception);
-        }
-        finally
-        {
-            // A probe may have kept the token.
-            limit.End(_clock, isTokenFree: _probe is ConfiguredHealthProbe);
-        }
-
-        return run.Stopped.IsCancellationRequested
-            ? null
-            : result with
-            {
-                Duration = TimeSpan.FromTicks(_clock.Ticks - startedAt),
-                Time = _clock.UtcNow,
-            };
-    }
-
-    /// <summary>Applies a result as it arrives.</summary>
-    private void Judge(Backend backend, ProbeResult result) =>
-        _pool.Change(
-            backend,
-            (result, _rules),
-            static (backend, _, arg) =>
-            {
-                backend.RecordProbe(arg.result);
-                var verdict = arg._rules.VerdictAfter(
-                    backend.ActiveVerdict,
-                    backend.ConsecutiveProbeSuccesses,
-                    backend.ConsecutiveProbeFailures
-                );
-                var isChanged = verdict != backend.ActiveVerdict;
-                if (isChanged)
-                {
-                    backend.SetActiveVerdict(verdict, arg.result.Detail);
-                }
-                else if (verdict == ActiveVerdict.Unhealthy && !arg.result.IsSuccess)
-                {
-                    backend.RestateActiveVerdict(arg.result.Detail);
-                }
-
-                return isChanged;
-            }
-        );
 
     /// <summary>Ends a worker's work on one probe, and sets the backend's next due time.</summary>
     private void PutDown(ProbeSchedule run, ScheduledProbe probe, ProbeResult? result)
@@ -525,23 +479,6 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         if (isContradicted)
         {
             _telemetry.Contradicted(result!.Detail);
-        }
-    }
-
-    /// <summary>Without probes nothing would ever take an unhealthy verdict back.</summary>
-    private void Forget()
-    {
-        foreach (var backend in _pool.Backends)
-        {
-            _pool.Change(
-                backend,
-                0,
-                static (backend, _, _) =>
-                {
-                    backend.RestartActiveVerdict(ActiveVerdict.Unknown, "health checks switched off");
-                    return true;
-                }
-            );
         }
     }
 }

@@ -17,6 +17,7 @@ internal sealed class HealthRules
         Ranges.ThrowIfAny("health check options", options.Problems());
         IsEnabled = options.Enabled;
         IsSpread = options.Spread;
+        IsTrafficEnough = options.SkipWhileTrafficSucceeds;
         Path = options.Path;
         Timeout = options.Timeout;
         Interval = options.Interval;
@@ -31,6 +32,9 @@ internal sealed class HealthRules
     public bool IsEnabled { get; }
 
     public bool IsSpread { get; }
+
+    /// <summary>Whether a success of a request stands for one of a probe.</summary>
+    public bool IsTrafficEnough { get; }
 
     public string Path { get; }
 
@@ -70,13 +74,19 @@ internal sealed class HealthRules
     /// <param name="random">A draw from [0, 1).</param>
     public long NextAfter(long began, long ended, ActiveVerdict verdict, int successes, int failures, double random)
     {
-        TimeSpan? backoff =
-            !_backsOff ? null
-            : failures > 0
-                ? Backoff.Exponential(HealthCheckDefaults.FirstBackoff, 2, failures - 1, HealthCheckDefaults.MaxBackoff)
-            : verdict == ActiveVerdict.Unhealthy && successes > 0 ? HealthCheckDefaults.FirstBackoff
-            : null;
+        var backoff = BackoffAfter(verdict, successes, failures);
         var delay = (long)Backoff.Around(backoff ?? Interval, _jitter, random).TotalMilliseconds;
         return Math.Max(ended, (backoff is null ? began : ended) + delay);
     }
+
+    /// <summary>The latest moment of the next probe, in milliseconds, if it is planned now.</summary>
+    public long LatestAfter(long now, ActiveVerdict verdict, int successes, int failures) =>
+        now + (long)((BackoffAfter(verdict, successes, failures) ?? Interval) * (1 + _jitter)).TotalMilliseconds;
+
+    private TimeSpan? BackoffAfter(ActiveVerdict verdict, int successes, int failures) =>
+        !_backsOff ? null
+        : failures > 0
+            ? Backoff.Exponential(HealthCheckDefaults.FirstBackoff, 2, failures - 1, HealthCheckDefaults.MaxBackoff)
+        : verdict == ActiveVerdict.Unhealthy && successes > 0 ? HealthCheckDefaults.FirstBackoff
+        : null;
 }

@@ -80,11 +80,15 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
 
     internal void Configure(HealthCheckOptions options) => Volatile.Write(ref _target, new ProbeTarget(options));
 
-    /// <summary>A certificate's problem is told by the inner exception alone.</summary>
+    /// <summary>What is wrong with a certificate, or with a connection that was lost, is told by the inner exception alone.</summary>
     private static string ReasonOf(Exception exception) =>
-        exception is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } failure
-            ? $"TLS: {(failure.InnerException ?? failure).Message}"
-            : exception.Message;
+        exception switch
+        {
+            HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } failure =>
+                $"TLS: {(failure.InnerException ?? failure).Message}",
+            HttpRequestException { InnerException: IOException lost } => lost.Message,
+            _ => exception.Message,
+        };
 
     /// <summary>Reads the body to its end, so that the connection can be used again, or up to the bound.</summary>
     private static async ValueTask<ProbeResult> ReadAsync(

@@ -113,10 +113,23 @@ internal sealed class ProbeSchedule : IDisposable
     /// <summary>Due times survive new rules, so that frequent reloads starve nothing, but none stays later than they allow.</summary>
     public void Shorten(HealthRules rules)
     {
-        var latest = _clock.Milliseconds + (long)rules.Interval.TotalMilliseconds;
+        var now = _clock.Milliseconds;
         foreach (var probe in _members.Values)
         {
-            if (probe.DueAt != ScheduledProbe.NotDue && probe.DueAt > latest)
+            // The first one is due after the initial delay, however long that is.
+            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAt is not null)
+            {
+                continue;
+            }
+
+            var backend = probe.Backend;
+            var latest = rules.LatestAfter(
+                now,
+                backend.ActiveVerdict,
+                backend.ConsecutiveProbeSuccesses,
+                backend.ConsecutiveProbeFailures
+            );
+            if (probe.DueAt > latest)
             {
                 Plan(probe, latest);
             }
@@ -183,6 +196,29 @@ internal sealed class ProbeSchedule : IDisposable
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// Leaves out a probe that has just been taken, if requests prove what it would: the next one is then due as if this
+    /// had been sent when the last of them succeeded. One that is late already is sent.
+    /// </summary>
+    public bool Skips(ScheduledProbe probe, HealthRules rules)
+    {
+        if (!rules.IsTrafficEnough || !IsPeriodic || probe.HasLeft || probe.TakeProof() is not { } provenAt)
+        {
+            return false;
+        }
+
+        var now = _clock.Milliseconds;
+        var due = rules.NextAfter(provenAt, now, ActiveVerdict.Healthy, 1, 0, _random.NextDouble());
+        if (due <= now)
+        {
+            return false;
+        }
+
+        _underWay.Remove(probe);
+        Plan(probe, due);
+        return true;
     }
 
     /// <summary>
@@ -346,9 +382,10 @@ internal sealed class ProbeSchedule : IDisposable
 
     private void EndFirstRoundIfEmpty()
     {
-        if (IsPeriodic && _firstRound.Count == 0)
+        if (IsPeriodic && _firstRound.Count == 0 && _firstRoundEnded.TrySetResult())
         {
-            _firstRoundEnded.TrySetResult();
+            // There is no other first round; the room for ten thousand backends goes.
+            _firstRound.TrimExcess();
         }
     }
 

@@ -23,6 +23,9 @@ internal sealed class ProbeTarget
     private readonly byte[]? _expectedBody;
     private readonly string? _expectedText;
 
+    /// <summary>What the last answer showed: most are like the one before them, and say the same.</summary>
+    private ProbeResult? _last;
+
     /// <summary>The addresses that have been asked for, so that a probe makes none.</summary>
     private readonly ConditionalWeakTable<BackendDefinition, Uri> _addresses = [];
 
@@ -83,9 +86,19 @@ internal sealed class ProbeTarget
     public ProbeResult Judge(int status, ReadOnlySpan<byte> body)
     {
         var isExpected = Array.Exists(_expected, range => range.Contains(status));
-        return isExpected && _expectedBody is not null && body.IndexOf(_expectedBody) < 0
-            ? new ProbeResult(false, $"{Name} answered {status} without '{_expectedText}'", StatusCode: status)
-            : new ProbeResult(isExpected, $"{Name} answered {status}", StatusCode: status);
+        if (isExpected && _expectedBody is not null && body.IndexOf(_expectedBody) < 0)
+        {
+            return new ProbeResult(false, $"{Name} answered {status} without '{_expectedText}'", StatusCode: status);
+        }
+
+        var last = Volatile.Read(ref _last);
+        if (last?.StatusCode != status)
+        {
+            last = new ProbeResult(isExpected, $"{Name} answered {status}", StatusCode: status);
+            Volatile.Write(ref _last, last);
+        }
+
+        return last;
     }
 
     /// <summary>The path after the base path, with one slash between them.</summary>

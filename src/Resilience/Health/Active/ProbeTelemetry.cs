@@ -17,9 +17,35 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     private readonly ILogger _logger =
         loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
 
+    /// <summary>Probing has begun.</summary>
+    public void Started(int backends, TimeSpan interval) =>
+        Tell(
+            (backends, interval),
+            static (telemetry, it) =>
+                LogMessages.ProbingStarted(telemetry._logger, telemetry.Pool, it.backends, it.interval)
+        );
+
     /// <summary>A probe has ended.</summary>
     public void Probed(ScheduledProbe probe, ProbeResult result) =>
         Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
+
+    /// <summary>A probe was due, and traffic has made it unnecessary.</summary>
+    public void Skipped(Backend backend) =>
+        Tell(
+            backend,
+            static (telemetry, backend) =>
+            {
+                LogMessages.ProbeSkipped(telemetry._logger, telemetry.Pool, backend.Name);
+                if (Instruments.SkippedProbes.Enabled)
+                {
+                    Instruments.SkippedProbes.Add(
+                        1,
+                        new(TelemetryNames.PoolTag, telemetry.Pool),
+                        new(TelemetryNames.BackendTag, backend.Name)
+                    );
+                }
+            }
+        );
 
     /// <summary>Every backend has answered the first round with 404.</summary>
     public void PathMissing(string path) =>
@@ -102,16 +128,10 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            try
-            {
-                LogMessages.ProbeListenerThrew(_logger, exception, pool);
-            }
-#pragma warning disable CA1031 // Law 13: it is the logger that throws; nobody is left to tell.
-            catch (Exception)
-#pragma warning restore CA1031
-            {
-                // Probing goes on all the same.
-            }
+            Listeners.Write(
+                (Telemetry: this, exception),
+                static it => LogMessages.ProbeListenerThrew(it.Telemetry._logger, it.exception, it.Telemetry.Pool)
+            );
         }
     }
 }

@@ -10,6 +10,10 @@ internal sealed class ScheduledProbe(Backend backend)
 
     private TaskCompletionSource<ProbeResult?>? _answer;
 
+    /* How many requests had failed on the backend, and when the success came that was taken for a probe, at the last look. */
+    private long _failuresSeen;
+    private long _provenAt = long.MinValue;
+
     public Backend Backend { get; } = backend;
 
     /// <summary>When its last probe began; written by the one worker that has it.</summary>
@@ -37,6 +41,35 @@ internal sealed class ScheduledProbe(Backend backend)
 
     /// <summary>Whether the backend has left the pool.</summary>
     public bool HasLeft { get; set; }
+
+    /// <summary>
+    /// When requests have shown the backend to be healthy, if they have since the last look and nothing speaks against it.
+    /// Each success is taken once, so that no second draw of the jitter stretches it; and a backend that no probe of this
+    /// run has seen is not taken for healthy.
+    /// </summary>
+    public long? TakeProof()
+    {
+        // The failures first: one that comes after them, and the success before it, is seen at the next look.
+        var failures = Backend.Failures;
+        var hasFailed = failures != _failuresSeen;
+        _failuresSeen = failures;
+        var succeededAt = Backend.Passive.SucceededAt;
+        if (
+            hasFailed
+            || SecondAt is not null
+            || _answer is not null
+            || Backend.ActiveVerdict != ActiveVerdict.Healthy
+            || Backend.ConsecutiveProbeFailures > 0
+            || !Backend.IsAlive
+            || succeededAt <= Math.Max(BeganAt, _provenAt)
+        )
+        {
+            return null;
+        }
+
+        _provenAt = succeededAt;
+        return succeededAt;
+    }
 
     /// <summary>The result of the probe that is under way or comes next; null if a stop or its leaving comes first.</summary>
     public Task<ProbeResult?> WhenAnswered()

@@ -48,6 +48,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         ArgumentOutOfRangeException.ThrowIfLessThan(responseTime, TimeSpan.Zero);
         var outcome = new AttemptOutcome(OutcomeKind.Success);
         WakeWatch();
+        backend.NoteSuccess();
         Answered(backend, outcome, responseTime);
         _ = Judge(backend, outcome);
     }

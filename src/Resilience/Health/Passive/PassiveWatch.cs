@@ -71,7 +71,10 @@ internal sealed class PassiveWatch : IMembershipObserver
             catch (Exception exception)
 #pragma warning restore CA1031
             {
-                LogMessages.PassiveWatchFailed(_pool.Logger, exception, _pool.Name);
+                Listeners.Write(
+                    (_pool, exception),
+                    static it => LogMessages.PassiveWatchFailed(it._pool.Logger, it.exception, it._pool.Name)
+                );
             }
 
             if (isBusy)

@@ -313,6 +313,49 @@ public sealed class HealthCheckerDemandTests
         world["b"].Probes.Total.Should().Be(4);
     }
 
+    /// <summary>R55, S2, S3, S9: results that were found elsewhere count by the same thresholds.</summary>
+    [Fact]
+    public async Task Record_ResultsFoundElsewhere_CountAsProbesDo()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a", "b");
+        var up = new ProbeResult(true, "agent says up");
+        var down = new ProbeResult(false, "agent says down");
+
+        world.Checker.Record(world["a"], down);
+        world.Checker.Record(world["a"], down);
+        world["a"].IsAlive.Should().BeTrue();
+        world.Checker.Record(world["a"], down);
+        world["a"].IsAlive.Should().BeFalse();
+        world["a"].Status.Detail.Should().Be("agent says down");
+        world["a"].ConsecutiveProbeFailures.Should().Be(3);
+        world["a"].LastProbe!.Time.Should().Be(world.Time.GetUtcNow());
+        world.Checker.Record(world["a"], up);
+        world["a"].IsAlive.Should().BeFalse();
+        world.Checker.Record(world["a"], up with { Time = DateTimeOffset.UnixEpoch });
+
+        world["a"].IsAlive.Should().BeTrue();
+        world["a"].ConsecutiveProbeSuccesses.Should().Be(2);
+        world["a"].LastProbe!.Time.Should().Be(DateTimeOffset.UnixEpoch, "it brought a time of its own");
+        world["a"].Probes.Should().Be(new ProbeStatistics(2, 3));
+        world.Checker.Statistics.Total.Should().Be(0, "none was its own");
+        world.Probe.Count.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Record_OfAStrangerOrOneThatHasLeft_ChangesNothing()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a", "b");
+        await using var other = new CheckedPool(CheckedPool.Exact(), "a");
+        var gone = world["b"];
+        world.Pool.Remove("b");
+
+        world.Checker.Record(gone, new ProbeResult(true, "up"));
+        var foreign = () => world.Checker.Record(other["a"], new ProbeResult(true, "up"));
+
+        gone.LastProbe.Should().BeNull();
+        foreign.Should().Throw<ArgumentException>().WithMessage("'a' is no backend of the pool 'catalog'.*");
+    }
+
     /// <summary>"Every probe fails while traffic succeeds" is a named warning, once until a probe succeeds.</summary>
     [Fact]
     public async Task Probes_AllFailWhileTrafficSucceeds_IsSaidOnce()

@@ -78,7 +78,7 @@ public sealed class HealthCheckerScheduleTests
         }
     }
 
-    /// <summary>R19, R20, R21, R23, C-7: 1, 2, 4, 8, then every 16 s; a success ends it.</summary>
+    /// <summary>R19, R20, R21, R23, R179, C-7: 1, 2, 4, 8, then every 16 s; a success ends it.</summary>
     [Fact]
     public async Task Failing_Backend_IsProbedAfter1And2And4And8And16And16()
     {
@@ -283,6 +283,53 @@ public sealed class HealthCheckerScheduleTests
         await world.PassAsync(Pools.RebuildSpacing);
 
         world.Time.ArmedTimers.Should().Be(1);
+    }
+
+    /// <summary>R10, R114: all at once, so a round takes as long as the slowest of them.</summary>
+    [Fact]
+    public async Task Round_OfSlowProbes_TakesAsLongAsTheSlowest()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), [.. Enumerable.Range(1, 10).Select(i => $"b{i}")]);
+        world.Probe.Script = async (backend, token) =>
+        {
+            var tenths = int.Parse(backend.Name.AsSpan(1), System.Globalization.CultureInfo.InvariantCulture);
+            await Task.Delay(TimeSpan.FromSeconds(tenths / 10.0), world.Time, token);
+            return world.Probe.Answer(backend);
+        };
+        var round = world.Checker.StartAsync();
+        // Of each probe its limit, and what it waits for.
+        await world.Time.WhenTimersArmedAsync(20);
+
+        world.Time.Advance(TimeSpan.FromSeconds(0.9));
+        round.IsCompleted.Should().BeFalse("the slowest has not answered");
+        world.Time.Advance(TimeSpan.FromSeconds(0.1));
+        await round.WaitAsync(TimeSpan.FromSeconds(15));
+
+        world.Probe.MostAtOnce.Should().Be(10);
+        world["b10"].LastProbe!.Duration.Should().Be(TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>
+    /// R160, R176, in the fifth of an hour: 50 backends every 5 s are 600 probes a minute, never more at once than
+    /// workers, none lost and none too many.
+    /// </summary>
+    [Fact]
+    public async Task FiftyBackends_EveryFiveSeconds_AreProbedExactlySoOften()
+    {
+        string[] names = [.. Enumerable.Range(0, 50).Select(i => $"b{i}")];
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.Interval = TimeSpan.FromSeconds(5)),
+            names
+        );
+        await world.StartAsync();
+
+        await world.PassAsync(12 * 60);
+
+        world.Probe.Count.Should().Be(50 + (12 * 600));
+        names.Should().OnlyContain(name => world.Probe.TimesOf(name).Length == 145);
+        world.Probe.MostAtOnce.Should().BeLessThanOrEqualTo(30, "50 backends × 3 s / 5 s");
+        world.Probe.MostAtOnceOfOne.Should().Be(1);
+        world.Checker.Statistics.Total.Should().Be(world.Probe.Count);
     }
 
     /// <summary>R159, R160: as many workers as set, and no more probes at once.</summary>

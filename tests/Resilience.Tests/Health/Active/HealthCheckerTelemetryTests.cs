@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+using Resilience.Tests.Backends;
 using Resilience.Tests.Http;
 using Resilience.Tests.Infrastructure;
 
@@ -22,5 +24,30 @@ public sealed class HealthCheckerTelemetryTests
         world["a"].ConsecutiveProbeSuccesses.Should().Be(3);
         world.Logs.Entries.Where(entry => entry.EventId.Id == 207).Should().HaveCount(3);
         await world.Checker.StopAsync();
+    }
+
+    [Fact]
+    public async Task Skipped_ProbeIsOneDebugLineAndOneCount()
+    {
+        using var metrics = new MetricRecord("catalog");
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.SkipWhileTrafficSucceeds = true),
+            "a"
+        );
+        await world.StartAsync();
+        await world.PassAsync(9);
+        world["a"].Succeed();
+
+        await world.PassAsync(1);
+
+        world
+            .Logs.Entries.Where(entry => entry.EventId.Id == 211)
+            .Should()
+            .ContainSingle()
+            .Which.Level.Should()
+            .Be(LogLevel.Debug);
+        var lines = await metrics.WhenHeardAsync(2);
+        lines[0].Should().StartWith("resilience.probe.duration");
+        lines[1].Should().Be("resilience.probe.skips 1 [resilience.backend=a]");
     }
 }

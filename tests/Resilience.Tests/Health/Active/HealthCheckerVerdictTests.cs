@@ -167,6 +167,22 @@ public sealed class HealthCheckerVerdictTests
             .Be(new ProbeResult(false, "down", TimeSpan.Zero, 503, null, world.Time.GetUtcNow()));
     }
 
+    /// <summary>R22: the time of the last check, success or not.</summary>
+    [Fact]
+    public async Task LastProbe_HasTheTimeOfEachProbe()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+        var began = world.Time.GetUtcNow();
+        world["a"].LastProbe!.Time.Should().Be(began);
+        world.Probe.Down.Add("a");
+
+        await world.PassAsync(1);
+
+        world["a"].LastProbe!.IsSuccess.Should().BeFalse();
+        world["a"].LastProbe!.Time.Should().Be(began + TimeSpan.FromSeconds(1));
+    }
+
     /// <summary>R18: by hand beside probes; the counters start anew, and later probes may change it.</summary>
     [Fact]
     public async Task SetAlive_BesideProbes_HoldsUntilProbesSayOtherwise()
@@ -240,7 +256,7 @@ public sealed class HealthCheckerVerdictTests
         world["a"].LastProbe!.Detail.Should().Be("no answer within 3 s");
     }
 
-    /// <summary>R165, R166, C-6: nothing above Debug, whatever a probe finds; the change itself is the pool's line.</summary>
+    /// <summary>R47, R165 to R167, C-6: nothing above Debug, whatever a probe finds; the change itself is the pool's line.</summary>
     [Fact]
     public async Task Log_OfEachProbe_IsAtDebug()
     {
@@ -249,12 +265,16 @@ public sealed class HealthCheckerVerdictTests
         await world.StartAsync();
         await world.PassAsync(5);
 
-        world.Logs.Entries.Should().HaveCount(12).And.OnlyContain(entry => entry.Level == LogLevel.Debug);
+        world.Logs.Entries.Should().HaveCount(13).And.OnlyContain(entry => entry.Level == LogLevel.Debug);
         world
             .Logs.Entries.Select(entry => entry.Message)
             .Distinct()
             .Should()
-            .BeEquivalentTo("Pool catalog: probe of a failed: down", "Pool catalog: probe of b succeeded: up");
+            .BeEquivalentTo(
+                "Pool catalog: probing of 2 backends begins, of each every 00:00:01",
+                "Pool catalog: probe of a failed: down",
+                "Pool catalog: probe of b succeeded: up"
+            );
     }
 
     [Fact]

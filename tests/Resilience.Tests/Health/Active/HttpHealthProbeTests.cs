@@ -37,6 +37,27 @@ public sealed class HttpHealthProbeTests
         result.Detail.Should().Be($"GET /health answered {status}");
     }
 
+    /// <summary>Ten thousand backends that are well say so in one text.</summary>
+    [Fact]
+    public async Task Answer_LikeTheOneBefore_IsNotDescribedAnew()
+    {
+        var statuses = new Queue<HttpStatusCode>([HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.NotFound]);
+        using var probe = new HttpHealthProbe(
+            handler: new StubHandler(_ => new HttpResponseMessage(statuses.Dequeue()))
+        );
+        using var pool = new BackendPool("catalog", [new BackendDefinition("http://a.test")], new RoundRobinSelector());
+
+        var results = new List<ProbeResult>();
+        for (var i = 0; i < 3; i++)
+        {
+            results.Add(await probe.ProbeAsync(pool.Backends[0], CancellationToken.None));
+        }
+
+        results[1].Detail.Should().BeSameAs(results[0].Detail);
+        results[2].Detail.Should().Be("GET /health answered 404");
+        results[2].IsSuccess.Should().BeFalse();
+    }
+
     /// <summary>R64, C-3.</summary>
     [Theory]
     [InlineData(200, true)]
@@ -114,7 +135,7 @@ public sealed class HttpHealthProbeTests
         handler.Requests.Should().ContainSingle();
     }
 
-    /// <summary>R163 and the design's rules for probes, whatever the transport is set to.</summary>
+    /// <summary>R163, R174 and the design's rules for probes, whatever the transport is set to.</summary>
     [Fact]
     public void Prepare_TakesFromATransportWhatProbesMustNotDo()
     {
@@ -185,6 +206,21 @@ public sealed class HttpHealthProbeTests
         result.IsSuccess.Should().BeFalse();
         result.StatusCode.Should().BeNull();
         result.Detail.Should().Be("GET /health failed: connection refused");
+        result.Error.Should().BeSameAs(error);
+    }
+
+    /// <summary>The transport's own words say no more than that something went wrong; those inside say what.</summary>
+    [Fact]
+    public async Task LostConnection_IsFailureThatSaysHow()
+    {
+        var error = new HttpRequestException(
+            "An error occurred while sending the request.",
+            new IOException("Connection reset by peer")
+        );
+
+        var result = await ProbeAsync(new StubHandler(_ => throw error));
+
+        result.Detail.Should().Be("GET /health failed: Connection reset by peer");
         result.Error.Should().BeSameAs(error);
     }
 

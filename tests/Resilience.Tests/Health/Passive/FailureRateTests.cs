@@ -207,7 +207,7 @@ public sealed class FailureRateTests
         figures.MeanResponseTime.Should().BeCloseTo(TimeSpan.FromMilliseconds(3), TimeSpan.FromTicks(100));
     }
 
-    /// <summary>R73, law 11: no request allocates, whatever the rules.</summary>
+    /// <summary>R73, R115, law 11: no request allocates, whatever the rules.</summary>
     [Fact]
     public void Outcomes_WithEveryRule_AllocateNothing()
     {

@@ -242,7 +242,7 @@ public sealed class PassiveHealthCheckerTests
         }
     }
 
-    /// <summary>R141: re-admitted by time, exactly once, without a request.</summary>
+    /// <summary>R141, point 12 of what the peers get wrong: re-admitted by time, exactly once, without a request.</summary>
     [Fact]
     public async Task Ejection_Ends_ReadmitsExactlyOnce()
     {

@@ -77,7 +77,7 @@ public sealed class PassiveRecordingTests
         said.Should().Equal(false, false, false, false, true);
     }
 
-    /// <summary>S26.</summary>
+    /// <summary>R120, S26.</summary>
     [Fact]
     public void Figures_AfterTheWindow_AreZero()
     {

@@ -297,7 +297,7 @@ public sealed class SilenceTests
         judged.Ejected.Should().Equal("a");
     }
 
-    /// <summary>An idle pool costs no wake-up, and traffic wakes the watch again.</summary>
+    /// <summary>R4, R34: an idle pool costs no wake-up, and traffic wakes the watch again.</summary>
     [Fact]
     public void Watch_NothingInFlight_Sleeps()
     {

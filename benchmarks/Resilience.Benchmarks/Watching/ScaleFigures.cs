@@ -1,0 +1,196 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Resilience.Backends;
+using Resilience.Health.Active;
+using Resilience.Health.Passive;
+using Resilience.Selection;
+using Resilience.Telemetry;
+
+namespace Resilience.Benchmarks.Watching;
+
+/// <summary>What it costs to watch ten thousand endpoints every five seconds, and to have them.</summary>
+internal static class ScaleFigures
+{
+    private const int Backends = 10_000;
+    private const int SlotMilliseconds = 100;
+
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    public static async Task<FigureTable> WatchAsync(Endpoints endpoints, TimeSpan length)
+    {
+        var table = new FigureTable(
+            "HealthWatching",
+            "Watched",
+            "Probes/s",
+            "Failed",
+            "CPU ms/s",
+            "B per probe",
+            "Fullest 100 ms over the mean"
+        );
+        var addresses = endpoints.Plain(Backends);
+        var idle = await IdleAsync(length / 3);
+        await using (var pool = WatchedPool.OverHttp(addresses, Watching()))
+        {
+            Add(
+                table,
+                "10,000 endpoints over HTTP",
+                pool,
+                await MeasureAsync(pool, length),
+                await FullestAsync(pool, length)
+            );
+        }
+
+        await using (var pool = WatchedPool.OverNothing(addresses, Watching()))
+        {
+            Add(
+                table,
+                "10,000, schedule alone",
+                pool,
+                await MeasureAsync(pool, length),
+                await FullestAsync(pool, length)
+            );
+        }
+
+        return table.Add("nothing", "0", "0", FigureTable.Text(idle.CpuMillisecondsPerSecond, 2), "-", "-");
+    }
+
+    public static async Task<FigureTable> RememberAsync()
+    {
+        var table = new FigureTable("HealthMemory", "10,000 backends, each", "B", "µs to create");
+        Uri[] addresses = [.. Enumerable.Range(0, Backends).Select(i => new Uri($"http://10.1.{i / 250}.{i % 250}/"))];
+        // Once for nothing, so that the code is compiled and tables that are made once exist. Each on a stack of its own,
+        // which holds on to nothing of the one before.
+        await Task.Run(() => HoldAsync(addresses, isWorked: true));
+        var fresh = await Task.Run(() => HoldAsync(addresses, isWorked: false));
+        var worked = await Task.Run(() => HoldAsync(addresses, isWorked: true));
+        return table
+            .Add(
+                "new: definition, circuit, health, place in the schedule",
+                Text(fresh.Bytes),
+                FigureTable.Text(fresh.Microseconds, 2)
+            )
+            .Add("every rule on, probed, with requests and failures", Text(worked.Bytes), "-");
+
+        static string Text(double bytes) => FigureTable.Text(bytes);
+    }
+
+    private static HealthCheckOptions Watching() => new() { Interval = Interval };
+
+    private static async Task<Spent> IdleAsync(TimeSpan length)
+    {
+        var before = Spent.Now;
+        await Task.Delay(length);
+        return Spent.Now - before;
+    }
+
+    /// <summary>From the second round on: the first one makes the connections, the second one spreads.</summary>
+    private static async Task<Turn> MeasureAsync(WatchedPool pool, TimeSpan length)
+    {
+        await pool.Checker.StartAsync();
+        await Task.Delay(2 * Interval);
+        var before = (Spent: Spent.Now, pool.Checker.Statistics.Total);
+        await Task.Delay(length);
+        return new Turn(pool.Checker.Statistics.Total - before.Total, Spent.Now - before.Spent);
+    }
+
+    /// <summary>How many probes begin in the fullest slot, as a multiple of the mean.</summary>
+    private static async Task<double> FullestAsync(WatchedPool pool, TimeSpan length)
+    {
+        var slots = new int[(int)(length.TotalMilliseconds / SlotMilliseconds)];
+        var began = Stopwatch.GetTimestamp();
+        using (var listener = new MeterListener())
+        {
+            listener.InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument == Instruments.ProbeDuration)
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            };
+            listener.SetMeasurementEventCallback<double>(
+                (_, seconds, _, _) =>
+                {
+                    var start = Stopwatch.GetElapsedTime(began).TotalMilliseconds - (seconds * 1_000);
+                    var slot = (int)Math.Floor(start / SlotMilliseconds);
+                    if (slot >= 0 && slot < slots.Length)
+                    {
+                        Interlocked.Increment(ref slots[slot]);
+                    }
+                }
+            );
+            listener.Start();
+            await Task.Delay(length);
+        }
+
+        await pool.Checker.StopAsync();
+        return slots.Max() / slots.Average();
+    }
+
+    private static void Add(FigureTable table, string what, WatchedPool pool, Turn turn, double fullest) =>
+        table.Add(
+            what,
+            FigureTable.Text(turn.PerSecond),
+            FigureTable.Text(pool.Checker.Statistics.Failed),
+            FigureTable.Text(turn.Spent.CpuMillisecondsPerSecond, 2),
+            FigureTable.Text(turn.Bytes),
+            FigureTable.Text(fullest, 2)
+        );
+
+    /// <summary>What is alive after a full collection, less what was before.</summary>
+    private static async Task<(double Bytes, double Microseconds)> HoldAsync(Uri[] addresses, bool isWorked)
+    {
+        await Task.Delay(SlotMilliseconds);
+        var before = Alive();
+        BackendDefinition[] definitions = [.. addresses.Select(address => new BackendDefinition(address))];
+        var began = Stopwatch.GetTimestamp();
+        await using var pool = new BackendPool("catalog", definitions, new RoundRobinSelector());
+        var time = Stopwatch.GetElapsedTime(began);
+        var rules = isWorked
+            ? new PassiveHealthOptions
+            {
+                SlowResponseTime = TimeSpan.FromSeconds(1),
+                RelativeFailureGap = 0.3,
+                RelativeTimeFactor = 3,
+            }
+            : new PassiveHealthOptions();
+        var passive = new PassiveHealthChecker(pool, rules);
+        var well = new ProbeResult(true, "well");
+        await using var checker = new HealthChecker(
+            pool,
+            Watching(),
+            HealthProbe.From((_, _) => ValueTask.FromResult(well))
+        );
+        await checker.StartAsync();
+        if (isWorked)
+        {
+            foreach (var backend in pool.Backends)
+            {
+                Work(backend, passive);
+            }
+        }
+
+        var bytes = (double)(Alive() - before) / addresses.Length;
+        GC.KeepAlive(definitions);
+        return (bytes, time.TotalMicroseconds / addresses.Length);
+    }
+
+    private static long Alive()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
+
+    private static void Work(Backend backend, PassiveHealthChecker passive)
+    {
+        var observer = backend.Pool.Observer!;
+        var isCounted = observer.OnStarted(backend);
+        backend.OnAnswered(
+            new AttemptOutcome(OutcomeKind.Success, StatusCode: 200),
+            TimeSpan.FromMilliseconds(2),
+            isCounted
+        );
+        passive.RecordSuccess(backend, TimeSpan.FromMilliseconds(2));
+        passive.RecordFailure(backend);
+    }
+}

@@ -1,0 +1,18 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Resilience.Benchmarks.Watching;
+
+/// <summary>What this process has used so far: time, processor time, allocated memory; and what lies between two looks.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct Spent(TimeSpan Time, TimeSpan Cpu, long Bytes)
+{
+    public static Spent Now =>
+        new(Stopwatch.GetElapsedTime(0), Environment.CpuUsage.TotalTime, GC.GetTotalAllocatedBytes(precise: true));
+
+    /// <summary>Milliseconds of one core for each second.</summary>
+    public double CpuMillisecondsPerSecond => Cpu.TotalMilliseconds / Time.TotalSeconds;
+
+    public static Spent operator -(Spent later, Spent earlier) =>
+        new(later.Time - earlier.Time, later.Cpu - earlier.Cpu, later.Bytes - earlier.Bytes);
+}

@@ -1,0 +1,21 @@
+using System.Runtime.InteropServices;
+
+namespace Resilience.Benchmarks.Watching;
+
+/// <summary>One contestant's turn: how many probes it made, and what they cost.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct Turn(long Probes, Spent Spent)
+{
+    public double PerSecond => Probes / Spent.Time.TotalSeconds;
+
+    public double CpuMicroseconds => Spent.Cpu.TotalMicroseconds / Probes;
+
+    public double Bytes => (double)Spent.Bytes / Probes;
+
+    /// <summary>The one in the middle by processor time, which other work on the machine moves least.</summary>
+    public static Turn Middle(IEnumerable<Turn> turns)
+    {
+        var sorted = turns.OrderBy(turn => turn.CpuMicroseconds).ToArray();
+        return sorted[sorted.Length / 2];
+    }
+}

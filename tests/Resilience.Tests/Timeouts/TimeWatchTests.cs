@@ -1,0 +1,135 @@
+using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
+using Resilience.Timeouts;
+
+namespace Resilience.Tests.Timeouts;
+
+/// <summary>One timer for many pieces of work, each of which ends in its own time (R97).</summary>
+public sealed class TimeWatchTests
+{
+    private readonly FakeTime _time = new();
+    private readonly Clock _clock;
+    private readonly TimeWatch _watch;
+
+    public TimeWatchTests()
+    {
+        _clock = new Clock(_time);
+        _watch = new TimeWatch(_clock);
+    }
+
+    [Fact]
+    public void Begin_WorkAfterWork_TheTimerIsArmedOnce()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            Begin(seconds: 10);
+            _time.Advance(TimeSpan.FromSeconds(0.5));
+            _watch.TryReset();
+        }
+
+        _time.NextDue.Should().Be(TimeSpan.FromSeconds(5), "what the first work armed is left alone");
+    }
+
+    [Fact]
+    public void Begin_TimerFiresForAnEarlierWork_TheLaterOneHasItsWholeTime()
+    {
+        Begin(seconds: 10);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        _watch.TryReset();
+        Begin(seconds: 10);
+
+        _time.Advance(TimeSpan.FromSeconds(9.9));
+        _watch.HasEnded.Should().BeFalse();
+
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Begin_LessTimeThanTheWorkBefore_EndsInItsOwnTime()
+    {
+        Begin(seconds: 100);
+        _watch.TryReset();
+        Begin(seconds: 1);
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Look_NothingUnderWay_ArmsNoTimer()
+    {
+        Begin(seconds: 10);
+        _watch.TryReset();
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+
+        _watch.HasEnded.Should().BeFalse();
+        _time.ArmedTimers.Should().Be(0, "nothing is armed while nothing has to be watched");
+    }
+
+    [Fact]
+    public void Begin_AfterTheTimerHasGoneToRest_ArmsItAgain()
+    {
+        Begin(seconds: 10);
+        _watch.TryReset();
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Begin(seconds: 10);
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    [Fact]
+    public void TryReset_TimeHasEndedTheToken_ServesNobodyElse()
+    {
+        var watch = new TimeWatch();
+        watch.Begin(Clock.System.Ticks);
+        using var ended = new ManualResetEventSlim();
+        watch.Token.UnsafeRegister(static ended => ((ManualResetEventSlim)ended!).Set(), ended);
+        ended.Wait(TimeSpan.FromSeconds(30)).Should().BeTrue("its time was up when it began");
+
+        watch.TryReset().Should().BeFalse();
+    }
+
+    [Fact]
+    public void Begin_ManyThreadsOfShortAndLongWork_EachShortOneEndsAndNoLongOne()
+    {
+        // A watch that changes hands while its timer fires: what the timer of one work does must fit the next.
+        const int Rounds = 200;
+        var missed = 0;
+        var wrong = 0;
+        Together.Run(
+            4,
+            thread =>
+            {
+                var random = new SeededRandom(thread);
+                for (var i = 0; i < Rounds; i++)
+                {
+                    var isShort = random.Next(2) == 0;
+                    var time = isShort ? TimeSpan.FromMilliseconds(random.Next(1, 4)) : TimeSpan.FromHours(1);
+                    var limit = TimeLimit.Start(Clock.System, time, CancellationToken.None);
+                    if (isShort && random.Next(2) == 0)
+                    {
+                        var hasEnded = limit.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(30));
+                        Interlocked.Add(ref missed, hasEnded ? 0 : 1);
+                    }
+                    else if (!isShort)
+                    {
+                        Thread.SpinWait(random.Next(20_000));
+                        Interlocked.Add(ref wrong, limit.HasEnded ? 1 : 0);
+                    }
+
+                    limit.End(isTokenFree: true);
+                }
+            }
+        );
+
+        missed.Should().Be(0);
+        wrong.Should().Be(0);
+    }
+
+    private void Begin(double seconds) => _watch.Begin(_clock.Ticks + TimeSpan.FromSeconds(seconds).Ticks);
+}
