@@ -15,6 +15,7 @@ public sealed class Backend : ICircuitOwner
     private const long InFlightMask = (1L << StartedShift) - 1;
     private const long OneStarted = (1L << StartedShift) + 1;
     private const int Removed = 3;
+    private const int Unlimited = int.MaxValue;
 
     private readonly BackendPool _pool;
     private BackendDefinition _definition;
@@ -28,12 +29,14 @@ public sealed class Backend : ICircuitOwner
     private long _probesSkipped;
     private int _administration;
     private int _lastFailure;
+    private int _limit;
 
     internal Backend(BackendPool pool, BackendDefinition definition, CircuitRules rules, string source)
     {
         _pool = pool;
         _definition = definition;
         Source = source;
+        ApplyLimit();
         Circuit = new CircuitBreaker(Name, rules, pool.Clock, pool.Random, this);
         ShownCircuit = Circuit.State;
         // Only the circuit can object to one that is new, if it does not begin closed.
@@ -80,6 +83,12 @@ public sealed class Backend : ICircuitOwner
 
     /// <summary>Attempts that hold it now, those whose response body is still being read included.</summary>
     public int InFlight => (int)(Volatile.Read(ref _load) & InFlightMask);
+
+    /// <summary>The most attempts that may hold it at once; <see langword="null"/> if there is no limit.</summary>
+    public int? MaxConcurrentRequests => Volatile.Read(ref _limit) is var limit && limit == Unlimited ? null : limit;
+
+    /// <summary>Whether it has as many attempts in flight as it may have. It is not unhealthy for that.</summary>
+    public bool IsFull => InFlight >= Volatile.Read(ref _limit);
 
     /// <summary>Attempts ever sent to it.</summary>
     public long Attempts => Volatile.Read(ref _load) >> StartedShift;
@@ -206,14 +215,18 @@ public sealed class Backend : ICircuitOwner
     }
 
     /// <summary>
-    /// Takes a lease if the operator and the circuit allow it; health verdicts do not matter here, they are the
-    /// snapshot's business.
+    /// Takes a lease if limit, operator and circuit allow it; health verdicts do not matter here, they are the snapshot's
+    /// business.
     /// </summary>
     internal BackendLease? TryAcquire(in PickContext context)
     {
         // Counted in before the state is looked at: who drains sets the state before it looks at the count, so one of
         // the two always sees the other (both steps are full fences).
-        Interlocked.Add(ref _load, OneStarted);
+        if (!TryCountIn(OneStarted))
+        {
+            return null;
+        }
+
         if (
             Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
             && Circuit.TryAcquireTicket(out var ticket)
@@ -222,17 +235,43 @@ public sealed class Backend : ICircuitOwner
             return new BackendLease(this, ticket, context.LastAttempt);
         }
 
-        Leave(OneStarted);
+        LeavePlace(OneStarted);
+        if (Volatile.Read(ref _limit) != Unlimited && MayPassOn())
+        {
+            // The count just undone may have kept out somebody who has gone to wait since.
+            OfferPlaces();
+        }
+
         return null;
     }
 
-    /// <summary>One attempt less in flight.</summary>
-    internal void Leave(long amount = 1)
+    /// <summary>One attempt less in flight: its place goes to who waits for it, else it is free.</summary>
+    internal void Leave()
     {
-        if (CountOut(amount))
+        if (Volatile.Read(ref _limit) == Unlimited)
         {
-            WakeDrains();
+            LeavePlace(1);
         }
+        else if (!TryPassOn())
+        {
+            LeavePlace(1);
+            // Who has stood in line since looks once more itself, or is seen here: see WaitingLine.TryEnter.
+            OfferPlaces();
+        }
+    }
+
+    /// <summary>Makes an attempt of a place that was passed on.</summary>
+    internal BackendLease Accept(CircuitTicket ticket, BackendLease? previous)
+    {
+        Interlocked.Add(ref _load, OneStarted - 1);
+        return new BackendLease(this, ticket, previous);
+    }
+
+    /// <summary>Gives back a place that was passed on to somebody who has no use for it any more.</summary>
+    internal void Decline(CircuitTicket ticket)
+    {
+        Circuit.Report(ticket, CircuitOutcome.Neutral);
+        Leave();
     }
 
     /// <summary>The first step of leaving.</summary>
@@ -354,6 +393,9 @@ public sealed class Backend : ICircuitOwner
         && Definition.Weight > 0
         && Circuit.Admits(now);
 
+    /// <summary>Whether it would be given traffic of those that may go anywhere, if it had a place.</summary>
+    internal bool IsWanted => Definition.Weight > 0 && (!IsHealthObjecting || _pool.Snapshot.IsFailOpen);
+
     /// <summary>Whether health objects to it taking traffic.</summary>
     internal bool IsHealthObjecting =>
         ActiveVerdict == ActiveVerdict.Unhealthy || PassiveVerdict == PassiveVerdict.Ejected;
@@ -364,7 +406,15 @@ public sealed class Backend : ICircuitOwner
 
     /* What follows runs inside the pool's critical section. */
 
-    internal void Redefine(BackendDefinition definition) => Volatile.Write(ref _definition, definition);
+    internal void Redefine(BackendDefinition definition)
+    {
+        Volatile.Write(ref _definition, definition);
+        ApplyLimit();
+    }
+
+    /// <summary>Takes over its own limit, else the pool's. The snapshot that follows wakes those whom it lets in.</summary>
+    internal void ApplyLimit() =>
+        Volatile.Write(ref _limit, Definition.MaxConcurrentRequests ?? _pool.Limit.MaxRequests ?? Unlimited);
 
     internal void Remove() => Interlocked.Exchange(ref _administration, Removed);
 
@@ -526,6 +576,91 @@ public sealed class Backend : ICircuitOwner
         return ReferenceEquals(Interlocked.CompareExchange(ref _latency, fresh, seen), seen)
             ? fresh
             : Volatile.Read(ref _latency)!;
+    }
+
+    /// <summary>
+    /// Counts one in flight, unless the backend is at its limit: by compare and swap, so that the count never exceeds the
+    /// limit, and nobody is refused because of one who is refused himself.
+    /// </summary>
+    private bool TryCountIn(long amount)
+    {
+        var limit = Volatile.Read(ref _limit);
+        if (limit == Unlimited)
+        {
+            Interlocked.Add(ref _load, amount);
+            return true;
+        }
+
+        var seen = Volatile.Read(ref _load);
+        while ((seen & InFlightMask) < limit)
+        {
+            var before = Interlocked.CompareExchange(ref _load, seen + amount, seen);
+            if (before == seen)
+            {
+                return true;
+            }
+
+            seen = before;
+        }
+
+        return false;
+    }
+
+    private void LeavePlace(long amount)
+    {
+        if (CountOut(amount))
+        {
+            WakeDrains();
+        }
+    }
+
+    /// <summary>Whether operator and circuit let a place here be given to another request.</summary>
+    private bool MayPassOn() =>
+        Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
+        && Circuit.Admits(_pool.Clock.Milliseconds);
+
+    /// <summary>
+    /// Gives the place that the caller holds to the first who waits for it. It stays counted on the way, so that no
+    /// newcomer takes it, and a drain that begins meanwhile waits for it.
+    /// </summary>
+    private bool TryPassOn()
+    {
+        if (
+            !_pool.Line.IsAwaited(this)
+            || InFlight > Volatile.Read(ref _limit)
+            || !MayPassOn()
+            || !Circuit.TryAcquireTicket(out var ticket)
+        )
+        {
+            return false;
+        }
+
+        if (_pool.Line.TryGive(this, ticket))
+        {
+            return true;
+        }
+
+        Circuit.Report(ticket, CircuitOutcome.Neutral);
+        return false;
+    }
+
+    /// <summary>
+    /// Gives free places to those who wait. Ends when there is neither, or when operator or circuit refuse: what lets them
+    /// admit again brings a younger snapshot, which wakes all who wait.
+    /// </summary>
+    private void OfferPlaces()
+    {
+        while (_pool.Line.IsAwaited(this) && TryCountIn(1))
+        {
+            if (!TryPassOn())
+            {
+                LeavePlace(1);
+                if (!MayPassOn())
+                {
+                    return;
+                }
+            }
+        }
     }
 
     private CircuitOutcome Note(in AttemptOutcome outcome)

@@ -90,6 +90,21 @@ public sealed record BackendDefinition
         }
     } = 1;
 
+    /// <summary>
+    /// The most attempts that it has in flight at once, where it differs from the pool's limit. Range: 1 to 1,000,000.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the pool's limit.</value>
+    /// <exception cref="ArgumentException">It is out of range.</exception>
+    public int? MaxConcurrentRequests
+    {
+        get;
+        init
+        {
+            ThrowIf(BackendRules.LimitProblem(value), nameof(MaxConcurrentRequests));
+            field = value;
+        }
+    }
+
     /// <summary>Anything the application wants to know about it.</summary>
     /// <value>The default is empty.</value>
     public IReadOnlyDictionary<string, string> Metadata
@@ -115,6 +130,7 @@ public sealed record BackendDefinition
         && Name == other.Name
         && HealthAddress == other.HealthAddress
         && Weight == other.Weight
+        && MaxConcurrentRequests == other.MaxConcurrentRequests
         && Metadata.Count == other.Metadata.Count
         && Metadata.All(pair => other.Metadata.TryGetValue(pair.Key, out var value) && value == pair.Value);
 

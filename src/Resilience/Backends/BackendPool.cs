@@ -38,6 +38,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     private IMembershipObserver[] _membershipObservers = [];
     private CircuitRules _circuitRules;
     private double _failOpenThreshold;
+    private ConcurrencyLimit _limit;
     private PoolSnapshot _snapshot = new(0, [], [], null, isFailOpen: false, default, long.MaxValue);
     private long _latencyWindow;
     private BackendPicker? _picker;
@@ -81,6 +82,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         _circuitRules = new CircuitRules(options.CircuitBreaker);
         _failOpenThreshold = options.FailOpenThreshold;
         _latencyWindow = options.LatencyWindow?.Ticks ?? 0;
+        _limit = new ConcurrencyLimit(options.ConcurrencyLimit);
         _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
         _events.Subscribe(OnEvent, OnSubscriberFailed);
@@ -105,8 +107,16 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     /// <summary>The allowance of extra attempts that its requests share.</summary>
     public RetryBudget Budget { get; }
 
-    /// <summary>Where requests wait that nobody but a half-open circuit may admit soon.</summary>
-    internal TrialQueue Queue { get; } = new();
+    /// <summary>
+    /// Requests that wait now: for a place on a backend, all being at their limits, or for a half-open circuit's trial.
+    /// </summary>
+    public int WaitingRequests => Line.Count;
+
+    /// <summary>Where requests wait whom nobody admits now, but somebody may soon.</summary>
+    internal WaitingLine Line { get; } = new();
+
+    /// <summary>The limit in force of those backends that have none of their own, and the terms of waiting.</summary>
+    internal ConcurrencyLimit Limit => Volatile.Read(ref _limit);
 
     /// <summary>Over which time backends keep response times for percentiles; zero for not at all.</summary>
     internal TimeSpan LatencyWindow => TimeSpan.FromTicks(Volatile.Read(ref _latencyWindow));
@@ -336,9 +346,11 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
             Volatile.Write(ref _latencyWindow, options.LatencyWindow?.Ticks ?? 0);
             Budget.Configure(options.RetryBudget);
             _circuitRules = rules;
+            Volatile.Write(ref _limit, new ConcurrencyLimit(options.ConcurrencyLimit));
             foreach (var backend in _backends)
             {
                 backend.Circuit.Configure(rules);
+                backend.ApplyLimit();
             }
 
             MarkStale(Clock.Milliseconds);

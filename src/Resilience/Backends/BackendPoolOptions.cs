@@ -14,6 +14,9 @@ public sealed class BackendPoolOptions
     /// <summary>The allowance of extra attempts that all requests of the pool share.</summary>
     public RetryBudgetOptions RetryBudget { get; set; } = new();
 
+    /// <summary>How many requests a backend is given at once; no limit unless one is set.</summary>
+    public ConcurrencyLimitOptions ConcurrencyLimit { get; set; } = new();
+
     /// <summary>
     /// The share of healthy backends, of those that are enabled, below which health is ignored and all take traffic: when
     /// most seem unhealthy, the few others would not bear it all, and the fault may be this side's. Range: 0 to 1.
@@ -36,6 +39,7 @@ public sealed class BackendPoolOptions
         [
             .. Ranges.Below(nameof(CircuitBreaker), CircuitBreaker?.Problems()),
             .. Ranges.Below(nameof(RetryBudget), RetryBudget?.Problems()),
+            .. Ranges.Below(nameof(ConcurrencyLimit), ConcurrencyLimit?.Problems()),
             (nameof(FailOpenThreshold), Ranges.Problem(FailOpenThreshold, 0, 1)),
             (nameof(LatencyWindow), LatencyWindowProblem(LatencyWindow)),
         ];

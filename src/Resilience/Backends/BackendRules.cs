@@ -43,6 +43,9 @@ internal static class BackendRules
 
     public static string? WeightProblem(int weight) => Ranges.Problem(weight, 0, MaxWeight);
 
+    public static string? LimitProblem(int? limit) =>
+        limit is { } value ? Ranges.Problem(value, 1, ConcurrencyLimitOptions.MaxRequests) : null;
+
     public static Uri ParseAddress(string address)
     {
         ArgumentNullException.ThrowIfNull(address);

@@ -70,31 +70,33 @@ internal static class Leasing
             ? pool.Find(pinned)?.TryAcquire(context)
             : pool.TryLease(context, pinned)
                 ?? TryEach(snapshot.AvailableSpan, context, static (_, _) => true)
-                ?? pool.TryLeaseObjected(context, pinned);
+                // Those that health objects to are no overflow for those that are only busy.
+                ?? (IsAnyFull(snapshot.AvailableSpan) ? null : pool.TryLeaseObjected(context, pinned));
 
     /// <summary>
-    /// Whether waiting for the next snapshot is worth while for a request that nobody has admitted: a half-open circuit's
-    /// trial is out, or a circuit has changed since it refused. Asks the circuits, not the snapshot's figures: whoever
-    /// takes a trial changes the circuit first and the snapshot after it, and a request that comes between the two must
-    /// not fail. Either change brings a younger snapshot, which ends the wait.
+    /// What a request may wait for that nobody has admitted: a half-open circuit's trial is out, or a circuit has changed
+    /// since it refused, or a backend is at its limit. Asks the backends, not the snapshot's figures: whoever takes a trial
+    /// changes the circuit first and the snapshot after it, and a request that comes between the two must not fail. A
+    /// circuit's change brings a younger snapshot, which ends the wait; a place is passed on by who leaves it.
     /// </summary>
-    public static bool MayAdmitSoon(this BackendPool pool, PoolSnapshot snapshot, string? pinned)
+    public static Prospect ProspectOf(this BackendPool pool, PoolSnapshot snapshot, string? pinned)
     {
         var now = pool.Clock.Milliseconds;
         if (pinned is not null)
         {
-            return pool.Find(pinned) is { } backend && MayAdmitSoon(backend, now);
+            return pool.Find(pinned) is { } backend ? ProspectOf(backend, now, isWanted: true) : Prospect.None;
         }
 
+        var best = Prospect.None;
         foreach (var backend in snapshot.BackendSpan)
         {
-            if (backend.Definition.Weight > 0 && MayAdmitSoon(backend, now))
+            if (backend.Definition.Weight > 0 && ProspectOf(backend, now, backend.IsWanted) is var each && each > best)
             {
-                return true;
+                best = each;
             }
         }
 
-        return false;
+        return best;
     }
 
     /// <summary>One pass, from a random place on, so that a herd of refused requests does not meet at the first one.</summary>
@@ -118,7 +120,25 @@ internal static class Leasing
         return null;
     }
 
-    private static bool MayAdmitSoon(Backend backend, long now) =>
-        backend.Administration == AdministrativeState.Enabled
-        && (backend.Circuit.State == CircuitState.HalfOpen || backend.Circuit.Admits(now));
+    private static bool IsAnyFull(ReadOnlySpan<Backend> backends)
+    {
+        foreach (var backend in backends)
+        {
+            if (backend.IsFull)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static Prospect ProspectOf(Backend backend, long now, bool isWanted) =>
+        backend.Administration != AdministrativeState.Enabled ? Prospect.None
+        : !backend.Circuit.Admits(now)
+            ? backend.Circuit.State == CircuitState.HalfOpen ? Prospect.Trial
+                : Prospect.None
+        : !backend.IsFull ? Prospect.Change
+        : isWanted ? Prospect.Place
+        : Prospect.None;
 }

@@ -39,9 +39,6 @@ internal static class PoolGauges
             case PoolGauge.FailOpen:
                 measurements.Add(new(pool.Snapshot.IsFailOpen ? 1 : 0, tag));
                 break;
-            case PoolGauge.Waiting:
-                measurements.Add(new(pool.Queue.Waiting, tag));
-                break;
             case PoolGauge.BudgetBalance:
                 measurements.Add(new(pool.Budget.Balance, tag));
                 break;

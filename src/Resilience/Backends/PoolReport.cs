@@ -36,7 +36,7 @@ public sealed record PoolReport
     /// <summary>Attempts that hold a backend now.</summary>
     public required int InFlight { get; init; }
 
-    /// <summary>Requests that wait for the trial of a half-open circuit to end.</summary>
+    /// <summary>Requests that wait for a place on a backend or for the trial of a half-open circuit.</summary>
     public required int Waiting { get; init; }
 
     /// <summary>Attempts ever sent to the backends it has now.</summary>
@@ -76,7 +76,7 @@ public sealed record PoolReport
             IsFailOpen = snapshot.IsFailOpen,
             FailOpenSince = snapshot.FailOpenSince,
             InFlight = backends.Sum(backend => backend.InFlight),
-            Waiting = pool.Queue.Waiting,
+            Waiting = pool.WaitingRequests,
             Attempts = backends.Sum(backend => backend.Attempts),
             Failures = backends.Sum(backend => backend.Failures),
             RetryBudget = pool.Budget.Balance,

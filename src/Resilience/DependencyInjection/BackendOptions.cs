@@ -27,6 +27,13 @@ public sealed class BackendOptions
     /// <value>The default is 1.</value>
     public int Weight { get; set; } = 1;
 
+    /// <summary>
+    /// The most attempts that it has in flight at once, where it differs from <c>ConcurrencyLimit:MaxRequestsPerBackend</c>.
+    /// Range: 1 to 1,000,000.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>: the pool's limit.</value>
+    public int? MaxConcurrentRequests { get; set; }
+
     /// <summary>Anything the application wants to know about it.</summary>
     public IDictionary<string, string> Metadata { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
@@ -40,6 +47,7 @@ public sealed class BackendOptions
             (nameof(Host), BackendRules.HostProblem(Host)),
             (nameof(HealthAddress), HealthAddress is null ? null : AddressProblem(HealthAddress)),
             (nameof(Weight), BackendRules.WeightProblem(Weight)),
+            (nameof(MaxConcurrentRequests), BackendRules.LimitProblem(MaxConcurrentRequests)),
         ];
 
     /// <summary>What it would be known by; <see langword="null"/> if what is wrong with it keeps that from being told.</summary>
@@ -56,6 +64,7 @@ public sealed class BackendOptions
             Host = Host,
             HealthAddress = HealthAddress is null ? null : BackendRules.ParseAddress(HealthAddress),
             Weight = Weight,
+            MaxConcurrentRequests = MaxConcurrentRequests,
             Metadata = new Dictionary<string, string>(Metadata, StringComparer.Ordinal),
         };
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Configuration;
+using Resilience.Backends;
 using Resilience.CircuitBreaking;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
@@ -67,6 +68,7 @@ internal sealed class ConfigurationSchema
             (nameof(ResilientBackendsOptions.Transport), Transport()),
             (nameof(ResilientBackendsOptions.LogicalAddress), Address),
             (nameof(ResilientBackendsOptions.ForeignHosts), OneOf<ForeignHosts>()),
+            (nameof(ResilientBackendsOptions.ConcurrencyLimit), ConcurrencyLimit()),
             (nameof(ResilientBackendsOptions.FailOpenThreshold), Number),
             (nameof(ResilientBackendsOptions.LatencyWindow), Duration),
             (nameof(ResilientBackendsOptions.SummaryInterval), Duration),
@@ -154,6 +156,7 @@ internal sealed class ConfigurationSchema
             (nameof(BackendOptions.Host), Text),
             (nameof(BackendOptions.HealthAddress), Text),
             (nameof(BackendOptions.Weight), Whole),
+            (nameof(BackendOptions.MaxConcurrentRequests), Whole),
             (nameof(BackendOptions.Metadata), List(Text))
         );
 
@@ -244,6 +247,13 @@ internal sealed class ConfigurationSchema
                     (nameof(RetryBudgetOptions.Window), Duration)
                 )
             )
+        );
+
+    private static ConfigurationSchema ConcurrencyLimit() =>
+        Section(
+            (nameof(ConcurrencyLimitOptions.MaxRequestsPerBackend), Whole),
+            (nameof(ConcurrencyLimitOptions.QueueLimit), Whole),
+            (nameof(ConcurrencyLimitOptions.QueueTimeout), Duration)
         );
 
     private static ConfigurationSchema Timeouts() =>

@@ -47,6 +47,9 @@ public sealed class ResilientBackendsOptions
     /// <value>The default is <see cref="ForeignHosts.Refuse"/>.</value>
     public ForeignHosts ForeignHosts { get; set; }
 
+    /// <summary>How many requests a backend is given at once; no limit unless one is set.</summary>
+    public ConcurrencyLimitOptions ConcurrencyLimit { get; set; } = new();
+
     /// <inheritdoc cref="BackendPoolOptions.FailOpenThreshold"/>
     public double FailOpenThreshold { get; set; }
 
@@ -104,6 +107,7 @@ public sealed class ResilientBackendsOptions
         {
             CircuitBreaker = CircuitBreaker,
             RetryBudget = Retry.Budget,
+            ConcurrencyLimit = ConcurrencyLimit,
             FailOpenThreshold = FailOpenThreshold,
             LatencyWindow = LatencyWindow,
         };

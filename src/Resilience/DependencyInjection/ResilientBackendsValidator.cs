@@ -64,6 +64,11 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
             .. Ranges.Below(nameof(options.Transport), options.Transport?.Problems()),
             (nameof(options.LogicalAddress), LogicalAddressProblem(pool, options.LogicalAddress)),
             (nameof(options.ForeignHosts), ForeignHostsProblem(options.ForeignHosts)),
+            .. Ranges.Below(nameof(options.ConcurrencyLimit), options.ConcurrencyLimit?.Problems()),
+            (
+                $"{nameof(options.ConcurrencyLimit)}:{nameof(options.ConcurrencyLimit.QueueTimeout)}",
+                QueueTimeoutProblem(options)
+            ),
             (nameof(options.FailOpenThreshold), Ranges.Problem(options.FailOpenThreshold, 0, 1)),
             (nameof(options.LatencyWindow), BackendPoolOptions.LatencyWindowProblem(options.LatencyWindow)),
             (nameof(options.SummaryInterval), HealthSummary.Problem(options.SummaryInterval)),
@@ -132,6 +137,19 @@ internal sealed class ResilientBackendsValidator(PoolRegistry registry) : IValid
         && slow <= Ranges.HalfDay
         && attempt > TimeSpan.Zero
             ? $"is {slow:c}, must be shorter than Timeouts:Attempt ({attempt:c})"
+            : null;
+
+    /// <summary>Else nobody would be told that the queue was too slow: the request's own time would be up before.</summary>
+    private static string? QueueTimeoutProblem(ResilientBackendsOptions options) =>
+        options is { ConcurrencyLimit: { QueueLimit: > 0, QueueTimeout: var queue } limit, Timeouts.Total: var total }
+        && (
+            limit.MaxRequestsPerBackend is not null
+            || options.Backends.Any(backend => backend is { MaxConcurrentRequests: not null })
+        )
+        && total > TimeSpan.Zero
+        && queue >= total
+        && queue <= Ranges.HalfDay
+            ? $"is {queue:c}, must be shorter than Timeouts:Total ({total:c})"
             : null;
 
     private static string? LogicalAddressProblem(string pool, Uri? address) =>

@@ -7,7 +7,7 @@ namespace Resilience.Http;
 
 /// <summary>
 /// The closer look for a backend, when the next in turn is none that may be used: after a backoff, against the advice
-/// of health, or when a half-open circuit's trial has ended. Immutable.
+/// of health, or when a place has become free or a half-open circuit's trial has ended. Of one request.
 /// </summary>
 internal sealed class BackendSearch(
     BackendPool pool,
@@ -18,6 +18,9 @@ internal sealed class BackendSearch(
     CancellationToken callerToken
 )
 {
+    /// <summary>Why the search ended in vain, if it was for want of a place.</summary>
+    public Overload Overload { get; private set; }
+
     /// <param name="last">The request's last attempt, if there was one.</param>
     /// <param name="attempts">Attempts that count.</param>
     /// <param name="contentReleased">Ends when no attempt reads the request's content any more.</param>
@@ -80,40 +83,109 @@ internal sealed class BackendSearch(
     }
 
     /// <summary>
-    /// Takes any backend that admits requests, and while there is none but half-open circuits with their trials out,
-    /// waits for one of these trials to end (law 8).
+    /// Takes any backend that admits requests, and while there is none but such as are at their limit, or half-open with
+    /// their trials out (law 8), waits for a place that another request leaves, or for a change of the pool.
     /// </summary>
     private async ValueTask<BackendLease?> WaitForAnyAsync(PickContext context)
     {
-        while (true)
+        Waiter? waiter = null;
+        QueueTelemetry telemetry = default;
+        var enteredAt = 0L;
+        var hasEntered = false;
+        var end = QueueTelemetry.Cancelled;
+        try
         {
-            var snapshot = pool.FreshSnapshot();
-            if (pool.TryLeaseAny(snapshot, context, pinned) is { } lease)
+            while (true)
             {
-                return lease;
-            }
-
-            if (!pool.MayAdmitSoon(snapshot, pinned) || !pool.Queue.TryEnter())
-            {
-                return null;
-            }
-
-            try
-            {
-                if (!await IsOverInTimeAsync(snapshot.WhenSuperseded()).ConfigureAwait(false))
+                var snapshot = pool.FreshSnapshot();
+                if (pool.TryLeaseAny(snapshot, context, pinned) is { } lease)
                 {
+                    end = QueueTelemetry.Taken;
+                    return lease;
+                }
+
+                var prospect = pool.ProspectOf(snapshot, pinned);
+                if (prospect == Prospect.None)
+                {
+                    end = QueueTelemetry.Gone;
+                    return null;
+                }
+
+                var limit = pool.Limit;
+                if (waiter is null)
+                {
+                    waiter = pool.Line.TryEnter(pinned, CapacityFor(prospect, limit));
+                    if (waiter is null)
+                    {
+                        Refuse(prospect, Overload.QueueFull);
+                        return null;
+                    }
+
+                    hasEntered = true;
+                    enteredAt = pool.Clock.Ticks;
+                    telemetry = QueueTelemetry.Enter(pool, enteredAt);
+                    continue;
+                }
+
+                // A place is waited for only so long, a trial or a change as long as the request lasts.
+                var patience =
+                    prospect == Prospect.Place
+                        ? limit.QueueTimeout - TimeSpan.FromTicks(pool.Clock.Ticks - enteredAt)
+                        : TimeSpan.MaxValue;
+                var isPatient = deadline.Left(pool.Clock.Ticks) - TimeoutDefaults.Least <= patience;
+                var change = Task.WhenAny(waiter.Given, snapshot.WhenSuperseded());
+                var isInTime = await IsOverInTimeAsync(change, patience).ConfigureAwait(false);
+                if (waiter.Given.IsCompletedSuccessfully && deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks))
+                {
+                    var place = await waiter.Given.ConfigureAwait(false);
+                    waiter = null;
+                    end = QueueTelemetry.Taken;
+                    return place.Take(context.LastAttempt);
+                }
+
+                if (!isInTime)
+                {
+                    Refuse(prospect, isPatient ? Overload.Deadline : Overload.QueueTimeout);
+                    end = QueueTelemetry.NameOf(Overload);
                     return null;
                 }
             }
-            finally
+        }
+        finally
+        {
+            if (hasEntered)
             {
-                pool.Queue.Leave();
+                telemetry.Leave(end);
+            }
+
+            if (waiter is not null && !pool.Line.TryLeave(waiter))
+            {
+                // Somebody gave it a place while it was leaving: the next in line shall have it.
+                (await waiter.Given.ConfigureAwait(false)).Decline();
             }
         }
     }
 
+    private static int CapacityFor(Prospect prospect, ConcurrencyLimit limit) =>
+        prospect == Prospect.Place
+            ? limit.QueueLimit
+            : Math.Max(limit.QueueLimit, ConcurrencyLimitOptions.DefaultQueueLimit);
+
+    private void Refuse(Prospect prospect, Overload overload)
+    {
+        if (prospect == Prospect.Place)
+        {
+            Overload = overload;
+            QueueTelemetry.RecordRefusal(pool, overload);
+        }
+    }
+
     /// <summary>Waits, but no longer than leaves enough of the deadline for an attempt (law 10).</summary>
-    public async ValueTask<bool> IsOverInTimeAsync(Task task)
+    public ValueTask<bool> IsOverInTimeAsync(Task task) => IsOverInTimeAsync(task, TimeSpan.MaxValue);
+
+    /// <param name="task">What is waited for; its failure is not.</param>
+    /// <param name="patience">How long at most, within the deadline.</param>
+    private async ValueTask<bool> IsOverInTimeAsync(Task task, TimeSpan patience)
     {
         if (task.IsCompleted)
         {
@@ -121,6 +193,7 @@ internal sealed class BackendSearch(
         }
 
         var left = deadline.Left(pool.Clock.Ticks) - TimeoutDefaults.Least;
+        left = left < patience ? left : patience;
         if (left <= TimeSpan.Zero)
         {
             return false;
@@ -128,9 +201,10 @@ internal sealed class BackendSearch(
 
         try
         {
-            var waiting = deadline.IsInfinite
-                ? task.WaitAsync(callerToken)
-                : task.WaitAsync(left, pool.Clock.Provider, callerToken);
+            var waiting =
+                left > TimeoutDefaults.Longest
+                    ? task.WaitAsync(callerToken)
+                    : task.WaitAsync(left, pool.Clock.Provider, callerToken);
             await Waiting.ForAsync(waiting, isAsync).ConfigureAwait(false);
             return true;
         }

@@ -30,11 +30,18 @@ public sealed class NoBackendAvailableException : HttpRequestException
         Pool = "";
     }
 
-    internal NoBackendAvailableException(BackendPool pool, PoolSnapshot snapshot, string? pinned)
-        : base(Describe(pool, snapshot, pinned, ShortestWait(pool, snapshot)))
+    internal NoBackendAvailableException(
+        BackendPool pool,
+        PoolSnapshot snapshot,
+        string? pinned,
+        Overload overload = Overload.None
+    )
+        : base(Describe(pool, snapshot, pinned, overload, ShortestWait(pool, snapshot)))
     {
         Pool = pool.Name;
         Snapshot = snapshot;
+        IsOverloaded = overload != Overload.None;
+        Waiting = pool.WaitingRequests;
         RetryAfter = ShortestWait(pool, snapshot);
     }
 
@@ -47,6 +54,15 @@ public sealed class NoBackendAvailableException : HttpRequestException
     /// <summary>The pool as it was; <see langword="null"/> if the exception was made by hand.</summary>
     public PoolSnapshot? Snapshot { get; }
 
+    /// <summary>
+    /// Whether the request found every backend that takes traffic at its limit of requests in flight, and could not wait,
+    /// or not long enough, for a place. Nothing was sent.
+    /// </summary>
+    public bool IsOverloaded { get; }
+
+    /// <summary>How many of the pool's requests waited for a backend when this one was refused.</summary>
+    public int Waiting { get; }
+
     /// <summary>The shortest time after which a backend may be available; <see langword="null"/> if time alone changes nothing.</summary>
     public TimeSpan? RetryAfter { get; }
 
@@ -55,7 +71,13 @@ public sealed class NoBackendAvailableException : HttpRequestException
             ? null
             : TimeSpan.FromMilliseconds(Math.Max(0, snapshot.NextChange - pool.Clock.Milliseconds));
 
-    private static string Describe(BackendPool pool, PoolSnapshot snapshot, string? pinned, TimeSpan? wait)
+    private static string Describe(
+        BackendPool pool,
+        PoolSnapshot snapshot,
+        string? pinned,
+        Overload overload,
+        TimeSpan? wait
+    )
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"No backend of pool '{pool.Name}' could be taken");
@@ -63,12 +85,14 @@ public sealed class NoBackendAvailableException : HttpRequestException
         {
             text.Append(CultureInfo.InvariantCulture, $": the request is pinned to '{pinned}', ");
             text.Append(pool.Find(pinned) is { } backend ? WhyNot(backend) : "which the pool does not have");
-            return text.Append('.').ToString();
+            AppendOverload(text.Append('.'), pool, overload);
+            return text.ToString();
         }
 
         var count = snapshot.Backends.Count;
         text.Append(count == 0 ? ": it has none" : string.Create(CultureInfo.InvariantCulture, $" ({count} in all)"));
-        AppendCounts(text, snapshot.Refusals);
+        // Those that take traffic have refused this request all the same; counting them anew would take a pass over all.
+        AppendCounts(text, snapshot.Refusals, overload == Overload.None ? 0 : snapshot.Available.Count);
         for (var i = 0; i < count && i < MostNamed; i++)
         {
             var backend = snapshot.Backends[i];
@@ -76,6 +100,7 @@ public sealed class NoBackendAvailableException : HttpRequestException
         }
 
         text.Append(count > MostNamed ? "; ..." : "").Append('.');
+        AppendOverload(text, pool, overload);
         if (wait is { } time)
         {
             text.Append(CultureInfo.InvariantCulture, $" The next may be tried in {time.TotalSeconds:0.0} s.");
@@ -84,9 +109,43 @@ public sealed class NoBackendAvailableException : HttpRequestException
         return text.ToString();
     }
 
-    private static void AppendCounts(StringBuilder text, Refusals refusals)
+    /// <summary>What kept it from waiting, how many wait, and what to do.</summary>
+    private static void AppendOverload(StringBuilder text, BackendPool pool, Overload overload)
+    {
+        if (overload == Overload.None)
+        {
+            return;
+        }
+
+        var limit = pool.Limit;
+        text.Append(
+            overload switch
+            {
+                Overload.QueueFull when limit.QueueLimit == 0 =>
+                    " No request may wait (ConcurrencyLimit:QueueLimit is 0).",
+                Overload.QueueFull => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $" {pool.WaitingRequests} requests wait already, and {limit.QueueLimit} may (ConcurrencyLimit:QueueLimit)."
+                ),
+                Overload.QueueTimeout => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $" This request waited for {limit.QueueTimeout.TotalSeconds:0.0##} s (ConcurrencyLimit:QueueTimeout), {pool.WaitingRequests} others still do."
+                ),
+                _ => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $" This request waited as long as its deadline allows, {pool.WaitingRequests} others still do."
+                ),
+            }
+        );
+        text.Append(
+            " Send less, add backends, or let each have more (ConcurrencyLimit:MaxRequestsPerBackend, MaxConcurrentRequests)."
+        );
+    }
+
+    private static void AppendCounts(StringBuilder text, Refusals refusals, int full)
     {
         var separator = ": ";
+        Append(full, "at their limit of requests in flight");
         Append(refusals.Disabled, "disabled");
         Append(refusals.Draining, "draining");
         Append(refusals.Weightless, "of weight 0");
@@ -109,7 +168,9 @@ public sealed class NoBackendAvailableException : HttpRequestException
     {
         var status = backend.Status;
         return status.State == BackendState.Healthy
-            ? "is busy or of weight 0"
+            ? backend is { IsFull: true, MaxConcurrentRequests: { } limit }
+                ? string.Create(CultureInfo.InvariantCulture, $"has {limit} requests in flight, as many as it may")
+                : "is busy or of weight 0"
             : string.Create(
                 CultureInfo.InvariantCulture,
                 $"is {status.State.ToString().ToLowerInvariant()} since {status.Since:HH:mm:ss} ({status.Detail})"

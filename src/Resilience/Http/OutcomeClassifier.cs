@@ -9,6 +9,7 @@ namespace Resilience.Http;
 public static class OutcomeClassifier
 {
     /* RFC 9113, section 7, and RFC 9114, section 8.1: the server has done nothing with the request. */
+    private const long Http2NoError = 0x0;
     private const long Http2RefusedStream = 0x7;
     private const long Http3RequestRejected = 0x10B;
 
@@ -71,7 +72,7 @@ public static class OutcomeClassifier
             HttpRequestError.NameResolutionError => NeverSent(FailureKind.NameResolution),
             HttpRequestError.ConnectionError or HttpRequestError.ProxyTunnelError => NeverSent(FailureKind.Connect),
             HttpRequestError.SecureConnectionError => NeverSent(FailureKind.Tls),
-            HttpRequestError.HttpProtocolError => IsRefusedStream(exception)
+            HttpRequestError.HttpProtocolError => IsRefusedStream(exception) || IsLeftBehind(exception)
                 ? NeverSent(FailureKind.StreamRefused)
                 : Failed(FailureKind.ConnectionLost),
             HttpRequestError.ResponseEnded => Failed(FailureKind.ConnectionLost),
@@ -97,6 +98,15 @@ public static class OutcomeClassifier
 
         return false;
     }
+
+    /// <summary>
+    /// Whether the server went away (GOAWAY without an error) and named this stream as one that it will not work on. The
+    /// platform puts its own words straight around the server's only then; what had been worked on has another exception
+    /// between the two, or the server's own words outside too.
+    /// </summary>
+    private static bool IsLeftBehind(Exception exception) =>
+        exception.InnerException is HttpProtocolException { ErrorCode: Http2NoError } ended
+        && ended.Message != exception.Message;
 
     private static AttemptOutcome OnThisSide => new(OutcomeKind.Neutral, FailureKind.Request);
 

@@ -43,6 +43,7 @@ internal sealed class ResilientCall
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
+    private Overload _overload;
 
     /// <summary>Of earlier requests, the one thing that is left for the next.</summary>
     private SeenPaths _seenPaths;
@@ -291,13 +292,24 @@ internal sealed class ResilientCall
 
     /// <summary>
     /// Looks further when every available backend has been tried, or none is available: a backend that only health
-    /// objects to, the same one again after a backoff, or whichever a half-open circuit's trial sets free.
+    /// objects to, the same one again after a backoff, or whichever another request's end or a half-open circuit's trial
+    /// sets free.
     /// </summary>
     /// <returns><see langword="null"/> if there is none within the deadline.</returns>
-    public Task<BackendLease?> FindAnotherAsync()
+    public async Task<BackendLease?> FindAnotherAsync()
     {
         _hasSearched = true;
-        return Search().FindAsync(_lease, _attempts, _message.WhenReleased);
+        if (_holdsLease && _lease!.Backend.MaxConcurrentRequests is not null)
+        {
+            // The place of the attempt that failed: who waits for a place must not keep one from others, or from itself.
+            _holdsLease = false;
+            _lease.Return(_lease.Outcome);
+        }
+
+        var search = Search();
+        var lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
+        _overload = search.Overload;
+        return lease;
     }
 
     /// <summary>
@@ -324,7 +336,7 @@ internal sealed class ResilientCall
 
         _callerToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_pool.IsDisposed, _pool);
-        throw new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend);
+        throw new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend, _overload);
     }
 
     /// <summary>
@@ -406,6 +418,7 @@ internal sealed class ResilientCall
     private string? ReasonToSendNothing() =>
         _expiry is Expiry.Deadline or Expiry.Total ? TimeoutKinds.Deadline
         : _hasContentFailed ? "request"
+        : _overload != Overload.None ? "overloaded"
         : null;
 
     private string? TimeoutOf(in AttemptOutcome outcome) =>
@@ -616,6 +629,7 @@ internal sealed class ResilientCall
         _isBuffered = false;
         _hasSearched = false;
         _isDelivered = false;
+        _overload = Overload.None;
     }
 
     private void ReturnLease()

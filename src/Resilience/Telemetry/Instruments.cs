@@ -70,6 +70,24 @@ internal static class Instruments
         "Timeouts that have ended an attempt, a request or a body, by their kind."
     );
 
+    public static readonly UpDownCounter<long> QueueLength = Meter.CreateUpDownCounter<long>(
+        TelemetryNames.QueueLength,
+        "{request}",
+        "Requests that wait for a backend: all are at their limits, or half-open with their trials out."
+    );
+
+    public static readonly Histogram<double> QueueDuration = Meter.CreateHistogram<double>(
+        TelemetryNames.QueueDuration,
+        "s",
+        "Time that a request waited for a backend, by what ended the wait."
+    );
+
+    public static readonly Counter<long> QueueRefusals = Meter.CreateCounter<long>(
+        TelemetryNames.QueueRefusals,
+        "{request}",
+        "Requests refused because every backend that could take them was at its limit, by what kept them from waiting."
+    );
+
     public static readonly Counter<long> StateChanges = Meter.CreateCounter<long>(
         TelemetryNames.StateChanges,
         "{change}",
@@ -132,13 +150,6 @@ internal static class Instruments
         static () => Pools.Observe(PoolGauge.FailOpen),
         "1",
         "1 while a pool ignores health verdicts, else 0."
-    );
-
-    public static readonly ObservableUpDownCounter<long> Waiting = Meter.CreateObservableUpDownCounter(
-        TelemetryNames.Waiting,
-        static () => Pools.Observe(PoolGauge.Waiting),
-        "{request}",
-        "Requests that wait for the trial of a half-open circuit to end."
     );
 
     public static readonly ObservableGauge<long> BudgetBalance = Meter.CreateObservableGauge(

@@ -7,6 +7,5 @@ internal enum PoolGauge
     InFlight,
     Circuits,
     FailOpen,
-    Waiting,
     BudgetBalance,
 }

@@ -23,6 +23,9 @@ public static class TelemetryNames
     internal const string Failovers = "resilience.failovers";
     internal const string SuppressedRetries = "resilience.retries.suppressed";
     internal const string Timeouts = "resilience.timeouts";
+    internal const string QueueLength = "resilience.queue.length";
+    internal const string QueueDuration = "resilience.queue.duration";
+    internal const string QueueRefusals = "resilience.queue.refusals";
     internal const string StateChanges = "resilience.backend.state_changes";
     internal const string Ejections = "resilience.backend.ejections";
     internal const string Detections = "resilience.backend.detections";
@@ -32,7 +35,6 @@ public static class TelemetryNames
 
     internal const string Backends = "resilience.pool.backends";
     internal const string FailOpen = "resilience.pool.fail_open";
-    internal const string Waiting = "resilience.pool.waiting";
     internal const string BudgetBalance = "resilience.retry_budget.balance";
     internal const string InFlight = "resilience.backend.in_flight";
     internal const string Circuits = "resilience.circuit.state";

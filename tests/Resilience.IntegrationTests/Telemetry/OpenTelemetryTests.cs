@@ -39,7 +39,6 @@ public sealed class OpenTelemetryTests : ResilienceTest
                 "resilience.backend.in_flight",
                 "resilience.circuit.state",
                 "resilience.pool.fail_open",
-                "resilience.pool.waiting",
                 PoolName,
                 "gone",
                 "good",

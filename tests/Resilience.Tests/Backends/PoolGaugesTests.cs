@@ -38,7 +38,6 @@ public sealed class PoolGaugesTests
                 "resilience.pool.backends 1 [state=unhealthy]",
                 "resilience.pool.backends 1 [state=draining]",
                 "resilience.pool.fail_open 0 []",
-                "resilience.pool.waiting 0 []",
                 "resilience.retry_budget.balance 100 []"
             );
         held.Return();
@@ -56,18 +55,6 @@ public sealed class PoolGaugesTests
         _time.Advance(Pools.Rest);
 
         Collect().Should().Contain("resilience.pool.fail_open 1 []");
-    }
-
-    [Fact]
-    public void Waiting_RequestThatWaitsForATrial_IsCounted()
-    {
-        using var pool = Create();
-        pool.Queue.TryEnter().Should().BeTrue();
-
-        Collect().Should().Contain("resilience.pool.waiting 1 []");
-
-        pool.Queue.Leave();
-        Collect().Should().Contain("resilience.pool.waiting 0 []");
     }
 
     [Fact]

@@ -30,6 +30,16 @@ public sealed class ConfigurationErrorTests
             { "Backends:0:Host", "a/b", "is 'a/b', must be a host name with an optional port" },
             { "Backends:0:Weight", "-1", "is -1, must be from 0 to 1000." },
             { "Backends:0:Weight", "1001", "is 1001, must be from 0 to 1000." },
+            { "Backends:0:MaxConcurrentRequests", "0", "is 0, must be from 1 to 1000000." },
+            { "ConcurrencyLimit:MaxRequestsPerBackend", "0", "is 0, must be from 1 to 1000000." },
+            { "ConcurrencyLimit:MaxRequestsPerBackend", "many", "is 'many', must be a whole number." },
+            { "ConcurrencyLimit:QueueLimit", "-1", "is -1, must be from 0 to 1000000." },
+            {
+                "ConcurrencyLimit:QueueTimeout",
+                "1",
+                "is 1.00:00:00, must be from 00:00:00.0010000 to 12:00:00; a bare"
+            },
+            { "ConcurrencyLimit:QueueTimeout", "00:00:00", "is 00:00:00, must be from 00:00:00.0010000" },
             // Values that cannot be read.
             { "Backends:0:Weight", "heavy", "is 'heavy', must be a whole number." },
             { "Backends:0:Weight", "1.5", "is '1.5', must be a whole number." },
@@ -55,7 +65,8 @@ public sealed class ConfigurationErrorTests
             {
                 "Backends:0:Url",
                 "http://b",
-                "is no known setting; known here: Address, Name, Host, HealthAddress, Weight, Metadata."
+                "is no known setting; known here: Address, Name, Host, HealthAddress, Weight, MaxConcurrentRequests, "
+                    + "Metadata."
             },
             // Durations: a bare number means days.
             {
@@ -259,6 +270,32 @@ public sealed class ConfigurationErrorTests
         var act = () => new BackendDefinition(address);
 
         act.Should().Throw<ArgumentException>().Which.Message.Should().NotContain("secret");
+    }
+
+    [Theory]
+    [InlineData("ConcurrencyLimit:MaxRequestsPerBackend")]
+    [InlineData("Backends:0:MaxConcurrentRequests")]
+    public void Configuration_QueueTimeoutNotShorterThanTheRequestsOwnTime_SaysBoth(string limit)
+    {
+        var failures = FailuresOf((limit, "10"), ("ConcurrencyLimit:QueueTimeout", "00:00:30"));
+
+        failures
+            .Should()
+            .Equal(
+                $"{Path}:ConcurrencyLimit:QueueTimeout is 00:00:30, must be shorter than Timeouts:Total (00:00:30)."
+            );
+    }
+
+    [Theory]
+    [InlineData("ConcurrencyLimit:QueueTimeout", "00:00:30")]
+    [InlineData("Timeouts:Total", "00:00:00.500")]
+    public void Configuration_QueueTimeoutWithoutAnyLimit_DoesNotMatter(string option, string value)
+    {
+        using var provider = Build(
+            ReloadableConfiguration.OfCatalog((option, value), ("Timeouts:Attempt", "00:00:00.400"))
+        );
+
+        provider.GetRequiredKeyedService<BackendPool>("catalog").Backends.Should().ContainSingle();
     }
 
     [Fact]

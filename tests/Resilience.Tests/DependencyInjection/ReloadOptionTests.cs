@@ -26,6 +26,7 @@ public sealed class ReloadOptionTests
         ["Backends:0:Name"] = new("first", scene => Only(scene).Name, "http://a", "first"),
         ["Backends:0:Host"] = new("h.example", scene => Only(scene).Definition.Host, null, "h.example"),
         ["Backends:0:HealthAddress"] = new("http://h:9", scene => Probed(scene).RequestUri!.Port, 80, 9),
+        ["Backends:0:MaxConcurrentRequests"] = new("7", scene => Only(scene).MaxConcurrentRequests, null, 7),
         ["Backends:0:Weight"] = new("0", AvailableInAWhile, 1, 0),
         ["Backends:0:Metadata:0"] = new(
             "eu",
@@ -232,6 +233,14 @@ public sealed class ReloadOptionTests
             scene => Policy(scene).ForeignHosts,
             ForeignHosts.Refuse,
             ForeignHosts.PassThrough
+        ),
+        ["ConcurrencyLimit:MaxRequestsPerBackend"] = new("9", scene => Only(scene).MaxConcurrentRequests, null, 9),
+        ["ConcurrencyLimit:QueueLimit"] = new("3", scene => Only(scene).Pool.Limit.QueueLimit, 1_024, 3),
+        ["ConcurrencyLimit:QueueTimeout"] = new(
+            "00:00:02",
+            scene => Only(scene).Pool.Limit.QueueTimeout,
+            Seconds(1),
+            Seconds(2)
         ),
         ["FailOpenThreshold"] = new("0.6", AvailableOfTwoWithOneUnhealthy, 1, 2),
         ["LatencyWindow"] = new("00:01:00", scene => scene.Pool("catalog").LatencyWindow, TimeSpan.Zero, Seconds(60)),

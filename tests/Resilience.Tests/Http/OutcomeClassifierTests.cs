@@ -94,6 +94,16 @@ public sealed class OutcomeClassifierTests
             { Protocol(0x10B), OutcomeKind.Failure, FailureKind.StreamRefused, true, true },
             { Protocol(0x1), OutcomeKind.Failure, FailureKind.ConnectionLost, true, false },
             { Protocol(0x8), OutcomeKind.Failure, FailureKind.ConnectionLost, true, false },
+            // GOAWAY without an error: not worked on if the platform says so straight around it.
+            { WentAway("aborted", "closed"), OutcomeKind.Failure, FailureKind.StreamRefused, true, true },
+            {
+                WentAway("closed (HttpProtocolError)", "closed"),
+                OutcomeKind.Failure,
+                FailureKind.ConnectionLost,
+                true,
+                false
+            },
+            { Protocol(0x0), OutcomeKind.Failure, FailureKind.ConnectionLost, true, false },
             { Error(HttpRequestError.HttpProtocolError), OutcomeKind.Failure, FailureKind.ConnectionLost, true, false },
             {
                 Nested(new HttpProtocolException(0x7, "x", null)),
@@ -203,6 +213,9 @@ public sealed class OutcomeClassifierTests
     private static HttpRequestException Error(HttpRequestError error) => new(error, "failed");
 
     private static HttpRequestException Protocol(long code) => Nested(new HttpProtocolException(code, "x", null));
+
+    private static HttpRequestException WentAway(string message, string serversMessage) =>
+        new(HttpRequestError.HttpProtocolError, message, new HttpProtocolException(0x0, serversMessage, null));
 
     private static HttpRequestException Nested(Exception cause) =>
         new(HttpRequestError.HttpProtocolError, "failed", new IOException("between", cause));

@@ -19,7 +19,7 @@ public sealed class RetryBudgetTests
     }
 
     [Fact]
-    public void TryWithdraw_TenRequestsWithinTheTimeToLive_AllowsTheReserveAndTheShare_S53_R94_R96()
+    public void TryWithdraw_TenRequestsWithinTheTimeToLive_AllowsTheReserveAndTheShare_S53_R94_R95_R96()
     {
         var budget = Create(seconds: 1, minimum: 10, ratio: 0.2);
         Deposit(budget, 10);

@@ -1,0 +1,138 @@
+using System.Net;
+using System.Net.Sockets;
+using Resilience.Backends;
+using Resilience.Http;
+using Resilience.IntegrationTests.Infrastructure;
+
+namespace Resilience.IntegrationTests.Http;
+
+/// <summary>
+/// An HTTP/2 server that refuses streams, or goes away without working on them, has provably done nothing: whatever it was
+/// moves on (laws 1 and 2), and nothing arrives twice.
+/// </summary>
+public sealed class Http2RefusalTests : ResilienceTest
+{
+    [Theory]
+    [InlineData("GET", false)]
+    [InlineData("POST", false)]
+    [InlineData("GET", true)]
+    [InlineData("POST", true)]
+    public async Task Send_StreamNotWorkedOn_IsAnsweredByAnotherBackendOnce(string method, bool goesAway)
+    {
+        var refusals = 0;
+        var refusing = Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    await Http2Frames.BeginAsync(socket, token);
+                    while (true)
+                    {
+                        var stream = await Http2Frames.NextRequestAsync(socket, token);
+                        Interlocked.Increment(ref refusals);
+                        if (goesAway)
+                        {
+                            await Http2Frames.GoAwayAsync(socket, last: 0, token);
+                            await UntilClosedAsync(socket, token);
+                            return;
+                        }
+
+                        await Http2Frames.RefuseAsync(socket, stream, token);
+                    }
+                }
+            )
+        );
+        var answers = 0;
+        var answering = Answering(() => Interlocked.Increment(ref answers));
+        var client = Connect(refusing, answering);
+
+        // In turn from a random start: at least one of two begins at the one that refuses.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = Request(method);
+            using var response = await client.Http.SendAsync(request);
+
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+            response.GetBackend()!.Name.Should().Be("b");
+        }
+
+        refusals.Should().BePositive();
+        answers.Should().Be(2, "each arrived where it was worked on once");
+    }
+
+    [Theory]
+    [InlineData("GET")]
+    [InlineData("POST")]
+    public async Task Send_AfterAGracefulGoAway_GoesByANewConnection(string method)
+    {
+        var answers = 0;
+        var leaving = Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    await Http2Frames.BeginAsync(socket, token);
+                    var stream = await Http2Frames.NextRequestAsync(socket, token);
+                    Interlocked.Increment(ref answers);
+                    await Http2Frames.GoAwayAsync(socket, stream, token);
+                    await Http2Frames.AnswerAsync(socket, stream, token);
+                    await UntilClosedAsync(socket, token);
+                }
+            )
+        );
+        var client = Connect(leaving, leaving);
+
+        for (var i = 1; i <= 5; i++)
+        {
+            using var request = Request(method);
+            using var response = await client.Http.SendAsync(request);
+
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+            response.GetAttempts().Should().ContainSingle();
+            answers.Should().Be(i);
+        }
+
+        client["a"].Failures.Should().Be(0);
+    }
+
+    private ScriptServer Answering(Action onRequest) =>
+        Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    await Http2Frames.BeginAsync(socket, token);
+                    while (true)
+                    {
+                        var stream = await Http2Frames.NextRequestAsync(socket, token);
+                        onRequest();
+                        await Http2Frames.AnswerAsync(socket, stream, token);
+                    }
+                }
+            )
+        );
+
+    /// <summary>The client closes when its last stream has ended; a server that closed before would reset what it has not read.</summary>
+    private static async Task UntilClosedAsync(Socket socket, CancellationToken token)
+    {
+        var buffer = new byte[1_000];
+        while (await socket.ReceiveAsync(buffer, token) > 0)
+        {
+            // Nothing of it is answered any more.
+        }
+    }
+
+    private ResilientClient Connect(ScriptServer a, ScriptServer b) =>
+        Connect(options =>
+        {
+            options.AddBackend(a.Address.ToString(), "a");
+            if (!ReferenceEquals(a, b))
+            {
+                options.AddBackend(b.Address.ToString(), "b");
+            }
+        });
+
+    private static HttpRequestMessage Request(string method) =>
+        new(new HttpMethod(method), Relative(""))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+}

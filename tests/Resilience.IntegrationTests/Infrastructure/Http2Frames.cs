@@ -1,0 +1,95 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+
+namespace Resilience.IntegrationTests.Infrastructure;
+
+/// <summary>As much of HTTP/2's framing (RFC 9113) as a server needs that refuses streams and goes away.</summary>
+internal static class Http2Frames
+{
+    public const byte Headers = 0x1;
+    public const byte ResetStream = 0x3;
+    public const byte Settings = 0x4;
+    public const byte Ping = 0x6;
+    public const byte GoAway = 0x7;
+
+    private const byte Acknowledge = 0x1;
+    private const byte EndStream = 0x1;
+    private const byte EndHeaders = 0x4;
+    private const int RefusedStream = 0x7;
+    private const int HeaderLength = 9;
+    private const int PrefaceLength = 24;
+
+    /// <summary>The client's preface, and this side's settings, which are the defaults.</summary>
+    public static async Task BeginAsync(Socket socket, CancellationToken token)
+    {
+        await ReadAsync(socket, PrefaceLength, token);
+        await SendAsync(socket, Settings, 0, 0, [], token);
+    }
+
+    /// <summary>
+    /// The stream of the next request, once its headers have come; what the connection itself asks for meanwhile is
+    /// answered, and contents are passed over.
+    /// </summary>
+    public static async Task<int> NextRequestAsync(Socket socket, CancellationToken token)
+    {
+        while (true)
+        {
+            var head = await ReadAsync(socket, HeaderLength, token);
+            var payload = await ReadAsync(socket, (head[0] << 16) | (head[1] << 8) | head[2], token);
+            var (type, flags) = (head[3], head[4]);
+            if (type == Headers)
+            {
+                return BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)) & int.MaxValue;
+            }
+
+            if (type is Settings or Ping && (flags & Acknowledge) == 0)
+            {
+                await SendAsync(socket, type, Acknowledge, 0, type == Ping ? payload : [], token);
+            }
+        }
+    }
+
+    /// <summary>Answers 200 without a body.</summary>
+    public static Task AnswerAsync(Socket socket, int stream, CancellationToken token) =>
+        // The eighth entry of HPACK's static table.
+        SendAsync(socket, Headers, EndHeaders | EndStream, stream, [0x88], token);
+
+    public static Task RefuseAsync(Socket socket, int stream, CancellationToken token) =>
+        SendAsync(socket, ResetStream, 0, stream, Bytes(RefusedStream), token);
+
+    /// <param name="last">The last stream that was or will be worked on; what is above it was not.</param>
+    public static Task GoAwayAsync(Socket socket, int last, CancellationToken token) =>
+        SendAsync(socket, GoAway, 0, 0, [.. Bytes(last), .. Bytes(0)], token);
+
+    private static byte[] Bytes(int value)
+    {
+        var bytes = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(bytes, value);
+        return bytes;
+    }
+
+    private static Task SendAsync(
+        Socket socket,
+        byte type,
+        int flags,
+        int stream,
+        byte[] payload,
+        CancellationToken token
+    )
+    {
+        byte[] frame = [0, 0, (byte)payload.Length, type, (byte)flags, .. Bytes(stream), .. payload];
+        return ScriptServer.SendAsync(socket, frame, token);
+    }
+
+    private static async Task<byte[]> ReadAsync(Socket socket, int count, CancellationToken token)
+    {
+        var bytes = new byte[count];
+        for (var at = 0; at < count; )
+        {
+            var read = await socket.ReceiveAsync(bytes.AsMemory(at), token);
+            at += read > 0 ? read : throw new SocketException((int)SocketError.ConnectionReset);
+        }
+
+        return bytes;
+    }
+}
