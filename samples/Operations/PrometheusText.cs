@@ -91,7 +91,7 @@ internal sealed class PrometheusText : IDisposable
                 family.Series[key] = series = new Series(key);
             }
 
-            series.Add(value, type);
+            series.Add(value, type, isPresent: instrument.IsObservable);
         }
     }
 
@@ -111,9 +111,10 @@ internal sealed class PrometheusText : IDisposable
         private double _value;
         private long _count;
 
-        public void Add(double value, string type)
+        /// <param name="isPresent">Whether it is the present figure, not a change of it.</param>
+        public void Add(double value, string type, bool isPresent)
         {
-            _value = type == "gauge" ? value : _value + value;
+            _value = isPresent ? value : _value + value;
             _count++;
             if (type == "histogram")
             {
