@@ -46,7 +46,7 @@ public sealed class CircuitBreaker
         : this(
             name,
             new CircuitRules(options ?? new CircuitBreakerOptions()),
-            timeProvider is null ? Clock.System : new Clock(timeProvider),
+            Clock.Of(timeProvider),
             random ?? RandomSource.Default,
             owner: null
         ) { }

@@ -24,9 +24,7 @@ public sealed class QueueTelemetryTests
         lines
             .Where(line => line.StartsWith("resilience.queue", StringComparison.Ordinal))
             .Should()
-            .Equal(
-                "resilience.queue.duration 0.25 [resilience.result=taken]"
-            );
+            .Equal("resilience.queue.duration 0.25 [resilience.result=taken]");
     }
 
     [Fact]
