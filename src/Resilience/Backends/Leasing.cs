@@ -74,6 +74,28 @@ internal static class Leasing
                 ?? (IsAnyFull(snapshot.AvailableSpan) ? null : pool.TryLeaseObjected(context, pinned));
 
     /// <summary>
+    /// Whether a backend that this request has not tried is only busy: a place there will come, and is worth more than a
+    /// free one where the request has failed already (law 1).
+    /// </summary>
+    public static bool IsUntriedBusy(this PoolSnapshot snapshot, in PickContext context)
+    {
+        if (context.IsFirstAttempt)
+        {
+            return false;
+        }
+
+        foreach (var backend in snapshot.AvailableSpan)
+        {
+            if (backend.IsFull && !context.HasTried(backend))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
     /// What a request may wait for that nobody has admitted: a half-open circuit's trial is out, or a circuit has changed
     /// since it refused, or a backend is at its limit. Asks the backends, not the snapshot's figures: whoever takes a trial
     /// changes the circuit first and the snapshot after it, and a request that comes between the two must not fail. A

@@ -21,10 +21,11 @@ internal sealed class WaitingLine
     /// before it waits: a place that became free before it stood here was offered to nobody. Standing in line is a full
     /// fence, and so is giving a place back, so one of the two always sees the other.
     /// </summary>
+    /// <param name="context">The request's attempts so far.</param>
     /// <param name="pinned">The only backend it may go to, if there is only one.</param>
     /// <param name="capacity">How many may wait, this one included.</param>
     /// <returns><see langword="null"/> if as many wait already.</returns>
-    public Waiter? TryEnter(string? pinned, int capacity)
+    public Waiter? TryEnter(in PickContext context, string? pinned, int capacity)
     {
         lock (_gate)
         {
@@ -33,7 +34,7 @@ internal sealed class WaitingLine
                 return null;
             }
 
-            var waiter = new Waiter(pinned);
+            var waiter = new Waiter(context, pinned);
             _waiters.AddLast(waiter.Standing);
             Interlocked.Increment(ref _count);
             return waiter;
@@ -93,7 +94,7 @@ internal sealed class WaitingLine
     {
         for (var node = _waiters.First; node is not null; node = node.Next)
         {
-            if (node.Value.Pinned is { } pinned ? pinned == backend.Name : backend.IsWanted)
+            if (node.Value.Wants(backend))
             {
                 return node.Value;
             }
@@ -113,21 +114,36 @@ internal sealed class WaitingLine
 internal sealed class Waiter
 {
     private readonly TaskCompletionSource<Place> _given = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly PickContext _context;
+    private readonly string? _pinned;
+    private bool _sparesTried;
 
-    public Waiter(string? pinned)
+    /// <param name="context">The request's attempts so far.</param>
+    /// <param name="pinned">The only backend it may go to, if there is only one.</param>
+    public Waiter(in PickContext context, string? pinned)
     {
-        Pinned = pinned;
+        _context = context;
+        _pinned = pinned;
         Standing = new LinkedListNode<Waiter>(this);
     }
-
-    /// <summary>The only backend it may go to, if there is only one.</summary>
-    public string? Pinned { get; }
 
     /// <summary>Where it stands; the line's own.</summary>
     public LinkedListNode<Waiter> Standing { get; }
 
     /// <summary>Completes when it is given a place.</summary>
     public Task<Place> Given => _given.Task;
+
+    /// <summary>Whether a place on this backend is of use to it.</summary>
+    public bool Wants(Backend backend) =>
+        _pinned is not null
+            ? _pinned == backend.Name
+            : backend.IsWanted && !(Volatile.Read(ref _sparesTried) && _context.HasTried(backend));
+
+    /// <summary>
+    /// Says whether it passes places by where it has failed already, while others are to come. A full fence: whoever says
+    /// so looks for a backend after it, and a place that became free before was offered to nobody.
+    /// </summary>
+    public void SpareTried(bool isSparing) => Interlocked.Exchange(ref _sparesTried, isSparing);
 
     public void Give(Place place) => _given.SetResult(place);
 

@@ -98,7 +98,12 @@ internal sealed class BackendSearch(
             while (true)
             {
                 var snapshot = pool.FreshSnapshot();
-                if (pool.TryLeaseAny(snapshot, context, pinned) is { } lease)
+                var isUntriedBusy = pinned is null && snapshot.IsUntriedBusy(context);
+                waiter?.SpareTried(isUntriedBusy);
+                if (
+                    (isUntriedBusy ? pool.TryLease(context, pinned) : pool.TryLeaseAny(snapshot, context, pinned)) is
+                    { } lease
+                )
                 {
                     end = QueueTelemetry.Taken;
                     return lease;
@@ -114,11 +119,10 @@ internal sealed class BackendSearch(
                 var limit = pool.Limit;
                 if (waiter is null)
                 {
-                    waiter = pool.Line.TryEnter(pinned, CapacityFor(prospect, limit));
+                    waiter = pool.Line.TryEnter(context, pinned, CapacityFor(prospect, limit));
                     if (waiter is null)
                     {
-                        Refuse(prospect, Overload.QueueFull);
-                        return null;
+                        return TakeTriedOrRefuse(snapshot, context, prospect, Overload.QueueFull);
                     }
 
                     hasEntered = true;
@@ -145,9 +149,9 @@ internal sealed class BackendSearch(
 
                 if (!isInTime)
                 {
-                    Refuse(prospect, isPatient ? Overload.Deadline : Overload.QueueTimeout);
-                    end = QueueTelemetry.NameOf(Overload);
-                    return null;
+                    var overload = isPatient ? Overload.Deadline : Overload.QueueTimeout;
+                    end = QueueTelemetry.NameOf(overload);
+                    return TakeTriedOrRefuse(snapshot, context, prospect, overload);
                 }
             }
         }
@@ -171,13 +175,30 @@ internal sealed class BackendSearch(
             ? limit.QueueLimit
             : Math.Max(limit.QueueLimit, ConcurrencyLimitOptions.DefaultQueueLimit);
 
-    private void Refuse(Prospect prospect, Overload overload)
+    /// <summary>No place will come in time: where it has failed already is better than nowhere, if there is time.</summary>
+    private BackendLease? TakeTriedOrRefuse(
+        PoolSnapshot snapshot,
+        in PickContext context,
+        Prospect prospect,
+        Overload overload
+    )
     {
+        if (
+            !context.IsFirstAttempt
+            && overload != Overload.Deadline
+            && pool.TryLeaseAny(snapshot, context, pinned) is { } tried
+        )
+        {
+            return tried;
+        }
+
         if (prospect == Prospect.Place)
         {
             Overload = overload;
             QueueTelemetry.RecordRefusal(pool, overload);
         }
+
+        return null;
     }
 
     /// <summary>Waits, but no longer than leaves enough of the deadline for an attempt (law 10).</summary>

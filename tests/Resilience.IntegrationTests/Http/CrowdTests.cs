@@ -126,21 +126,27 @@ public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
             );
     }
 
-    private static async Task<End> SendAsync(ResilientClient client)
+    private async Task<End> SendAsync(ResilientClient client)
     {
         try
         {
             using var response = await client.Http.GetAsync(Relative("work?ms=60"));
-            return response.StatusCode == HttpStatusCode.OK ? End.Answered : End.Lost;
+            return response.StatusCode == HttpStatusCode.OK ? End.Answered : Lost($"answered {response.StatusCode}");
         }
         catch (NoBackendAvailableException exception) when (exception.IsOverloaded)
         {
             return End.RefusedByTheLimit;
         }
-        catch (HttpRequestException)
+        catch (HttpRequestException exception)
         {
-            return End.Lost;
+            return Lost(exception.ToString());
         }
+    }
+
+    private End Lost(string why)
+    {
+        output.WriteLine($"lost: {why}");
+        return End.Lost;
     }
 
     private static async Task<int> SentAsync(IEnumerable<BackendProcess> backends)

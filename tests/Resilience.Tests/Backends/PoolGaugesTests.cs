@@ -62,7 +62,7 @@ public sealed class PoolGaugesTests
     public void QueueLength_RequestThatWaits_IsCounted()
     {
         using var pool = Create();
-        var waiter = pool.Line.TryEnter(pinned: null, capacity: 1);
+        var waiter = pool.Line.TryEnter(new PickContext(null, Random.Shared), pinned: null, capacity: 1);
 
         Collect().Should().Contain("resilience.queue.length 1 []");
 

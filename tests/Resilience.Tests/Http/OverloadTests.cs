@@ -232,8 +232,8 @@ public sealed class OverloadTests
     {
         using var rig = LimitedRig();
         var held = rig.Lease("b1");
-        var first = rig.Pool.Line.TryEnter(null, 2)!;
-        var second = rig.Pool.Line.TryEnter(null, 2)!;
+        var first = rig.Pool.Line.TryEnter(new PickContext(null, rig.Random), null, 2)!;
+        var second = rig.Pool.Line.TryEnter(new PickContext(null, rig.Random), null, 2)!;
 
         held.Return();
         var hasLeft = rig.Pool.Line.TryLeave(first);
@@ -555,7 +555,50 @@ public sealed class OverloadTests
     }
 
     [Fact]
-    public async Task Send_RetryWhileTheOtherIsFull_ComesBackToTheOneThatFailed()
+    public async Task Send_RetryWhileTheOtherIsFull_WaitsForAPlaceThere() // law 1
+    {
+        using var rig = LimitedRig(2, configure: limit => limit.QueueTimeout = TimeSpan.FromSeconds(5));
+        rig.On("b1", Answers.Status(503));
+        var held = rig.Lease("b2");
+
+        var sending = rig.SendAsync();
+        await rig.Time.WhenTimersArmedAsync(1);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(200));
+        await WhenWaitingAsync(rig, 1);
+        // Places come and go where it has failed: they are not for this one.
+        rig.Lease("b1").Return();
+        var sentMeanwhile = rig.Sent;
+        held.Return();
+        using var response = await sending;
+
+        response.StatusCode.Should().Be(HttpStatusCode.OK);
+        sentMeanwhile.Should().Equal("b1");
+        rig.Sent.Should().Equal("b1", "b2");
+        rig.Pool.WaitingRequests.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Send_RetryWaitsForAFullOneThatLeaves_ComesBackToTheOneThatFailed()
+    {
+        using var rig = LimitedRig(2, configure: limit => limit.QueueTimeout = TimeSpan.FromSeconds(5));
+        rig.On("b1", Answers.Status(503), Answers.Ok);
+        var held = rig.Lease("b2");
+
+        var sending = rig.SendAsync();
+        await rig.Time.WhenTimersArmedAsync(1);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(200));
+        await WhenWaitingAsync(rig, 1);
+        rig["b2"].Disable();
+        rig.Settle();
+        using var response = await sending;
+
+        response.StatusCode.Should().Be(HttpStatusCode.OK);
+        rig.Sent.Should().Equal("b1", "b1");
+        held.Return();
+    }
+
+    [Fact]
+    public async Task Send_RetryWhileTheOtherStaysFull_ComesBackToTheOneThatFailed()
     {
         using var rig = LimitedRig(2);
         rig.On("b1", Answers.Status(503), Answers.Ok);
