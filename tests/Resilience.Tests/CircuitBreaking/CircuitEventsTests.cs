@@ -125,13 +125,13 @@ public sealed class CircuitEventsTests
     [Fact]
     public async Task Begin_SecondSubscriberLooksLater_TheFirstMissesNothing()
     {
-        // Both have subscribed to the same events; one of them has returned, and the circuit has moved on since.
+        // One of the two has returned, and the circuit has moved on since; the thread that did it has not told of it yet.
         var events = new CircuitEvents();
         var told = new Listener(events);
         events.Begin(5);
-        events.Publish(Change(6));
         events.Begin(6);
 
+        events.Publish(Change(6));
         events.Publish(Change(7));
 
         (await told.TakeAsync(2)).Select(change => change.Generation).Should().Equal(6, 7);
