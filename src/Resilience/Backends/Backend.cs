@@ -372,7 +372,7 @@ public sealed class Backend : ICircuitOwner
             // Put into an object only for who asks about it: whoever says how long a break should be.
             object? result =
                 shown == CircuitOutcome.Failure && Circuit.Rules.HasBreakDurationGenerator ? outcome : null;
-            Circuit.Report(ticket, shown, new CircuitEvidence(ticks, Exception: null, result));
+            Circuit.Report(ticket, shown, ticks, exception: null, result);
         }
 
         _pool.Observer?.OnOutcome(this, outcome);

@@ -176,7 +176,7 @@ public sealed class CircuitBreaker
 
     /// <summary>
     /// <see cref="TryAcquire"/> for those who report each ticket once by themselves, with
-    /// <see cref="Report(CircuitTicket, CircuitOutcome)"/>.
+    /// <see cref="Report(CircuitTicket, CircuitOutcome, long, Exception?, object?)"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal bool TryAcquireTicket(out CircuitTicket ticket)
@@ -209,45 +209,31 @@ public sealed class CircuitBreaker
     internal bool IsTraceless(CircuitTicket ticket, CircuitOutcome outcome) =>
         outcome == CircuitOutcome.Success && CircuitWord.IsHealthy(Word, ticket.Generation) && !Rules.MeasuresSuccesses;
 
-    /// <summary>Says how the call of <paramref name="ticket"/> ended.</summary>
-    internal void Report(CircuitTicket ticket, CircuitOutcome outcome)
-    {
-        if (!IsTraceless(ticket, outcome))
-        {
-            Report(ticket, outcome, default);
-        }
-    }
-
-    /// <summary>Says how the call of a permit ended; once for a trial, however the permit was copied.</summary>
+    /// <summary>Says how the call of <paramref name="ticket"/> ended, and what else is known of it.</summary>
+    /// <param name="ticks">How long it took, in ticks of 100 ns; 0 if nobody measured.</param>
     internal void Report(
         CircuitTicket ticket,
-        CircuitTrial? trial,
-        long startedAt,
         CircuitOutcome outcome,
-        Exception? exception,
-        object? result
+        long ticks = 0,
+        Exception? exception = null,
+        object? result = null
     )
-    {
-        if (trial is null || trial.TryEnd())
-        {
-            Report(ticket, outcome, new CircuitEvidence(TicksSince(startedAt), exception, result));
-        }
-    }
-
-    /// <summary>Says how the call of <paramref name="ticket"/> ended, and what else is known of it.</summary>
-    internal void Report(CircuitTicket ticket, CircuitOutcome outcome, in CircuitEvidence evidence)
     {
         if (outcome != CircuitOutcome.Success || !CircuitWord.IsHealthy(Word, ticket.Generation))
         {
-            ReportSlowly(ticket, outcome, evidence);
+            ReportSlowly(ticket, outcome, ticks, exception, result);
             return;
         }
 
         _totals.CountSuccess();
         var rules = Rules;
-        if (rules.HasWindow)
+        if (
+            rules.HasWindow
+            && _rates.Measure(rules, ticket.Generation, _clock.Milliseconds, isFailure: false, ticks) is { } reason
+        )
         {
-            Measure(ticket, isFailure: false, rules, evidence);
+            // A success can let failures show that came before: the first of enough calls, or the one that takes time on.
+            Trip(ticket, reason, exception, result);
         }
     }
 
@@ -258,7 +244,7 @@ public sealed class CircuitBreaker
             static (word, now, rules, random, length, generation) =>
                 CircuitWord.ReportLate(word, generation, now, rules, random, length),
             ticket.Generation,
-            new CircuitEvidence(0)
+            default(CircuitEvidence)
         );
         if (step.Has(CircuitEffect.Stale) || CircuitWord.StateOf(step.Word) == CircuitState.Disabled)
         {
@@ -267,9 +253,14 @@ public sealed class CircuitBreaker
 
         _totals.TurnIntoFailure();
         var rules = Rules;
-        if (rules.HasFailureRule && !ticket.IsTrial && !step.Has(CircuitEffect.Transition))
+        if (
+            rules.HasFailureRule
+            && !ticket.IsTrial
+            && !step.Has(CircuitEffect.Transition)
+            && _rates.MeasureFailures(rules, ticket.Generation, _clock.Milliseconds, isFailure: true)
+        )
         {
-            MeasureFailures(ticket, isFailure: true, rules, _clock.Milliseconds, new CircuitEvidence(0));
+            Trip(ticket, CircuitChangeReason.FailureRate);
         }
     }
 
@@ -305,42 +296,50 @@ public sealed class CircuitBreaker
 
     private bool TryAcquireSlowly(out CircuitTicket ticket)
     {
-        while (true)
+        // Most calls that come here are refused: one look, the clock after it, and a count.
+        ticket = default;
+        while (CircuitWord.Admits(Word, _clock.Milliseconds, Rules))
         {
-            // Most calls that come here are refused: one look, the clock after it, and a count.
-            var word = Word;
-            if (!CircuitWord.Admits(word, _clock.Milliseconds, Rules))
+            if (TryAcquireTrial(ref ticket))
             {
-                _totals.CountRejected();
-                ticket = default;
-                return false;
-            }
-
-            var step = Publish(
-                static (word, now, rules, random, _, _) => CircuitWord.Acquire(word, now, rules, random),
-                0
-            );
-            if (step.Has(CircuitEffect.Admitted))
-            {
-                ticket = new CircuitTicket(CircuitWord.GenerationOf(step.Word), step.Has(CircuitEffect.Trial));
                 return true;
             }
 
             // Another thread has taken the trial, or the trials' expiry has opened the circuit: look again.
         }
+
+        _totals.CountRejected();
+        return false;
     }
 
-    private void ReportSlowly(CircuitTicket ticket, CircuitOutcome outcome, in CircuitEvidence evidence)
+    private bool TryAcquireTrial(ref CircuitTicket ticket)
+    {
+        var step = Publish(static (word, now, rules, random, _, _) => CircuitWord.Acquire(word, now, rules, random), 0);
+        if (!step.Has(CircuitEffect.Admitted))
+        {
+            return false;
+        }
+
+        ticket = new CircuitTicket(CircuitWord.GenerationOf(step.Word), step.Has(CircuitEffect.Trial));
+        return true;
+    }
+
+    private void ReportSlowly(
+        CircuitTicket ticket,
+        CircuitOutcome outcome,
+        long ticks,
+        Exception? exception,
+        object? result
+    )
     {
         var rules = Rules;
         // A trial that is too slow shows that the resource has not recovered, whatever it answered.
-        var isFailedTrial =
-            ticket.IsTrial && outcome == CircuitOutcome.Success && CircuitRates.IsSlow(rules, evidence.Ticks);
+        var isFailedTrial = ticket.IsTrial && outcome == CircuitOutcome.Success && CircuitRates.IsSlow(rules, ticks);
         var step = Publish(
             static (word, now, rules, random, length, report) =>
                 CircuitWord.Report(word, report.Ticket, report.Outcome, now, rules, random, length),
             (Ticket: ticket, Outcome: isFailedTrial ? CircuitOutcome.Failure : outcome),
-            evidence
+            new CircuitEvidence(exception, result)
         );
         if (CircuitWord.StateOf(step.Word) == CircuitState.Disabled)
         {
@@ -359,65 +358,37 @@ public sealed class CircuitBreaker
             return;
         }
 
-        if (outcome == CircuitOutcome.Failure && evidence.Exception is { } exception)
+        var isFailure = outcome == CircuitOutcome.Failure;
+        if (isFailure && exception is not null)
         {
             _history.Note(exception);
         }
 
-        if (!ticket.IsTrial && rules.HasWindow && !step.Has(CircuitEffect.Transition))
+        if (ticket.IsTrial || !rules.HasWindow || step.Has(CircuitEffect.Transition))
         {
-            Measure(ticket, outcome == CircuitOutcome.Failure, rules, evidence);
+            _rates.CountIfSlow(rules, ticks);
         }
-        else
+        else if (_rates.Measure(rules, ticket.Generation, _clock.Milliseconds, isFailure, ticks) is { } reason)
         {
-            _rates.CountIfSlow(rules, evidence.Ticks);
+            Trip(ticket, reason, exception, result);
         }
     }
 
     /// <summary>
-    /// Counts a call into the windows, under the generation that admitted it: if the circuit has moved on meanwhile, it
-    /// counts where nobody looks any more. Opens the circuit if a rule says so.
+    /// A window has seen too much of its generation's calls; if the circuit has moved on meanwhile, nothing happens.
     /// </summary>
-    private void Measure(CircuitTicket ticket, bool isFailure, CircuitRules rules, in CircuitEvidence evidence)
-    {
-        var now = _clock.Milliseconds;
-        if (rules.HasFailureRule)
-        {
-            MeasureFailures(ticket, isFailure, rules, now, evidence);
-        }
-
-        if (rules.HasSlowRule && _rates.MeasureSlowness(rules, ticket.Generation, now, evidence.Ticks, out var figures))
-        {
-            Trip(ticket, CircuitChangeReason.SlowCallRate, figures, evidence);
-        }
-    }
-
-    private void MeasureFailures(
-        CircuitTicket ticket,
-        bool isFailure,
-        CircuitRules rules,
-        long now,
-        in CircuitEvidence evidence
-    )
-    {
-        if (_rates.MeasureFailures(rules, ticket.Generation, now, isFailure, out var figures))
-        {
-            Trip(ticket, CircuitChangeReason.FailureRate, figures, evidence);
-        }
-    }
-
     private void Trip(
         CircuitTicket ticket,
         CircuitChangeReason reason,
-        (int Total, int Bad) figures,
-        in CircuitEvidence evidence
+        Exception? exception = null,
+        object? result = null
     ) =>
         Publish(
             static (word, now, rules, random, length, trip) =>
                 CircuitWord.Trip(word, trip.Generation, trip.Reason, now, rules, random, length),
             (ticket.Generation, Reason: reason),
-            evidence,
-            figures
+            new CircuitEvidence(exception, result),
+            _rates.FiguresOf(reason, ticket.Generation, _clock.Milliseconds)
         );
 
     private void Force(CircuitState state) =>

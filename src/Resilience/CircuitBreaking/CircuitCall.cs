@@ -19,6 +19,8 @@ internal readonly struct CircuitCall
         _startedAt = circuit.StartedAt();
     }
 
+    private long Ticks => _circuit.TicksSince(_startedAt);
+
     public static bool TryBegin(CircuitBreaker circuit, out CircuitCall call)
     {
         var isAdmitted = circuit.TryAcquireTicket(out var ticket);
@@ -44,7 +46,7 @@ internal readonly struct CircuitCall
         }
         else
         {
-            _circuit.Report(_ticket, CircuitOutcome.Success, Evidence(null, null));
+            _circuit.Report(_ticket, CircuitOutcome.Success, Ticks);
         }
     }
 
@@ -61,7 +63,7 @@ internal readonly struct CircuitCall
         }
         else
         {
-            _circuit.Report(_ticket, CircuitOutcome.Failure, Evidence(exception, null));
+            _circuit.Report(_ticket, CircuitOutcome.Failure, Ticks, exception);
         }
     }
 
@@ -75,10 +77,7 @@ internal readonly struct CircuitCall
         }
         finally
         {
-            _circuit.Report(_ticket, outcome, Evidence(exception, result));
+            _circuit.Report(_ticket, outcome, Ticks, exception, result);
         }
     }
-
-    private CircuitEvidence Evidence(Exception? exception, object? result) =>
-        new(_circuit.TicksSince(_startedAt), exception, result);
 }

@@ -40,9 +40,9 @@ public struct CircuitPermit
         }
 
         _circuit = null;
-        if (!circuit.IsTraceless(_ticket, outcome))
+        if (!circuit.IsTraceless(_ticket, outcome) && (_trial is null || _trial.TryEnd()))
         {
-            circuit.Report(_ticket, _trial, _startedAt, outcome, exception, result);
+            circuit.Report(_ticket, outcome, circuit.TicksSince(_startedAt), exception, result);
         }
     }
 }

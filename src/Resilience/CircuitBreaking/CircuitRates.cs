@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Resilience.CircuitBreaking;
 
 /// <summary>
@@ -21,39 +23,24 @@ internal struct CircuitRates
     public double? SlowCallRate(CircuitRules rules, uint generation, long now) =>
         rules.HasSlowRule ? RateOf(_slowness, generation, now) : null;
 
-    /// <summary>Counts a call by its outcome; whether too many of its generation's calls have failed.</summary>
-    /// <param name="figures">The calls in the window and those of them that failed, if so.</param>
-    public bool MeasureFailures(
-        CircuitRules rules,
-        uint generation,
-        long now,
-        bool isFailure,
-        out (int Total, int Bad) figures
-    )
+    /// <summary>Counts a call in each window that there is: the rule that its generation's calls break, if any.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public CircuitChangeReason? Measure(CircuitRules rules, uint generation, long now, bool isFailure, long ticks)
     {
-        var window = WindowOf(ref _failures, rules);
-        var isExceeded = window.Record(generation, now, isFailure, rules.MinimumThroughput, rules.FailureRate);
-        figures = isExceeded ? window.Sum(generation, now) : default;
-        return isExceeded;
+        var fails = rules.HasFailureRule && MeasureFailures(rules, generation, now, isFailure);
+        var isSlow = rules.HasSlowRule && MeasureSlowness(rules, generation, now, ticks);
+        return fails ? CircuitChangeReason.FailureRate
+            : isSlow ? CircuitChangeReason.SlowCallRate
+            : null;
     }
 
-    /// <summary>Counts a call by its time; whether too many of its generation's calls have been slow.</summary>
-    /// <param name="figures">The calls in the window and those of them that were slow, if so.</param>
-    public bool MeasureSlowness(
-        CircuitRules rules,
-        uint generation,
-        long now,
-        long ticks,
-        out (int Total, int Bad) figures
-    )
-    {
-        CountIfSlow(rules, ticks);
-        var window = WindowOf(ref _slowness, rules);
-        var isSlow = IsSlow(rules, ticks);
-        var isExceeded = window.Record(generation, now, isSlow, rules.MinimumThroughput, rules.SlowCallRate);
-        figures = isExceeded ? window.Sum(generation, now) : default;
-        return isExceeded;
-    }
+    /// <summary>Counts a call by its outcome; whether too many of its generation's calls have failed.</summary>
+    public bool MeasureFailures(CircuitRules rules, uint generation, long now, bool isFailure) =>
+        WindowOf(ref _failures, rules).Record(generation, now, isFailure, rules.MinimumThroughput, rules.FailureRate);
+
+    /// <summary>All calls in the window of a rule, and those that are against it.</summary>
+    public readonly (int Total, int Bad) FiguresOf(CircuitChangeReason reason, uint generation, long now) =>
+        (reason == CircuitChangeReason.SlowCallRate ? _slowness : _failures)?.Sum(generation, now) ?? default;
 
     /// <summary>Counts a call that belongs in no window: a trial, or one whose report has changed the state.</summary>
     public void CountIfSlow(CircuitRules rules, long ticks)
@@ -62,6 +49,14 @@ internal struct CircuitRates
         {
             Interlocked.Increment(ref _slowCalls);
         }
+    }
+
+    private bool MeasureSlowness(CircuitRules rules, uint generation, long now, long ticks)
+    {
+        CountIfSlow(rules, ticks);
+        var isSlow = IsSlow(rules, ticks);
+        return WindowOf(ref _slowness, rules)
+            .Record(generation, now, isSlow, rules.MinimumThroughput, rules.SlowCallRate);
     }
 
     private static CircuitWindow WindowOf(ref CircuitWindow? field, CircuitRules rules)

@@ -34,6 +34,9 @@ internal sealed class CircuitRules
         MinimumThroughput = options.MinimumThroughput;
         Classify = options.Classify;
         CountSuccesses = options.CountSuccesses;
+        HasFailureRule = options.FailureRate is not null;
+        HasSlowRule = options.SlowCallDuration is not null;
+        HasWindow = HasFailureRule || HasSlowRule;
         MeasuresSuccesses = CountSuccesses || HasWindow;
     }
 
@@ -64,13 +67,13 @@ internal sealed class CircuitRules
     public long SlowCallTicks { get; }
 
     /// <summary>Whether failures are counted over time.</summary>
-    public bool HasFailureRule => FailureRate > 0;
+    public bool HasFailureRule { get; }
 
     /// <summary>Whether calls are timed, and slow ones counted over time.</summary>
-    public bool HasSlowRule => SlowCallTicks != long.MaxValue;
+    public bool HasSlowRule { get; }
 
     /// <summary>Whether anything is counted over time.</summary>
-    public bool HasWindow => HasFailureRule || HasSlowRule;
+    public bool HasWindow { get; }
 
     public long SamplingMilliseconds { get; }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Resilience.CircuitBreaking;
 
@@ -28,12 +29,17 @@ internal sealed class CircuitWindow
     private const ulong EpochMask = (1UL << 24) - 1;
     private const ulong GenerationMask = (1UL << 12) - 1;
 
+    /* What a call adds to its cell, and the first number of calls that leaves no room for one more. */
+    private const ulong One = 1UL << TotalShift;
+    private const ulong OneBad = One + 1;
+    private const ulong Full = CountMask << TotalShift;
+
     /* The doubt: its number 27 | generation 12 | epoch 24 | settled 1. */
     private const int DoubtShift = 37;
-    private const int DoubtGenerationShift = 25;
+    private const int TagShift = EpochShift - 1;
     private const ulong SettledMask = (1UL << DoubtShift) - 1;
 
-    private readonly double _bucketsPerMillisecond;
+    private readonly ulong _bucketsPerMillisecond;
     private readonly ulong[] _first = new ulong[Lead + Stride];
     private ulong[]? _more;
     private ulong _doubts;
@@ -42,7 +48,7 @@ internal sealed class CircuitWindow
     public CircuitWindow(long lengthMilliseconds)
     {
         LengthMilliseconds = lengthMilliseconds;
-        _bucketsPerMillisecond = (double)Buckets / lengthMilliseconds;
+        _bucketsPerMillisecond = (ulong)(((UInt128)Buckets << 64) / (ulong)lengthMilliseconds) + 1;
     }
 
     public long LengthMilliseconds { get; }
@@ -62,8 +68,9 @@ internal sealed class CircuitWindow
     public bool Record(uint generation, long now, bool isBad, int throughput, double rate)
     {
         var epoch = EpochOf(now);
-        Count(generation, epoch, isBad);
-        var settled = ((generation & GenerationMask) << DoubtGenerationShift) | ((epoch & EpochMask) << 1) | 1;
+        var tag = TagOf(generation, epoch);
+        Count(tag, isBad);
+        var settled = (tag >> TagShift) | 1;
         ulong doubt;
         if (isBad)
         {
@@ -123,20 +130,36 @@ internal sealed class CircuitWindow
         return (total, bad);
     }
 
-    private void Count(uint generation, ulong epoch, bool isBad)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Count(ulong tag, bool isBad)
     {
-        var bucket = (int)(epoch % Buckets);
+        var one = isBad ? OneBad : One;
+        if (Volatile.Read(ref _more) is null)
+        {
+            ref var cell = ref _first[Lead + PlaceOf(tag)];
+            var seen = Volatile.Read(ref cell);
+            if ((seen ^ tag) < Full)
+            {
+                if (Interlocked.CompareExchange(ref cell, seen + one, seen) == seen)
+                {
+                    return;
+                }
+
+                Stripe();
+            }
+        }
+
+        CountSlowly(tag, one);
+    }
+
+    private void CountSlowly(ulong tag, ulong one)
+    {
         var more = Volatile.Read(ref _more);
         while (true)
         {
-            ref var cell = ref more is null ? ref _first[Lead + bucket] : ref more[RingOf(more) + bucket];
+            ref var cell = ref more is null ? ref _first[Lead + PlaceOf(tag)] : ref more[RingOf(more) + PlaceOf(tag)];
             var seen = Volatile.Read(ref cell);
-            if (!TryNext(seen, generation, epoch, isBad, out var next))
-            {
-                return;
-            }
-
-            if (Interlocked.CompareExchange(ref cell, next, seen) == seen)
+            if (!TryNext(seen, tag, one, out var next) || Interlocked.CompareExchange(ref cell, next, seen) == seen)
             {
                 return;
             }
@@ -150,40 +173,33 @@ internal sealed class CircuitWindow
     /// One call more in the cell: it is taken over from an older bucket or generation, and left alone if it has gone to a
     /// younger one while this thread was held up.
     /// </summary>
-    private static bool TryNext(ulong seen, uint generation, ulong epoch, bool isBad, out ulong next)
+    private static bool TryNext(ulong seen, ulong tag, ulong one, out ulong next)
     {
-        var total = (seen >> TotalShift) & CountMask;
-        var bad = seen & CountMask;
-        var tag = generation & GenerationMask;
-        if (total > 0)
+        next = seen;
+        if ((seen ^ tag) < Full)
         {
-            var age = (epoch - (seen >> EpochShift)) & EpochMask;
-            var generations = (tag - (seen >> GenerationShift)) & GenerationMask;
-            // Ahead by a few turns at most: what seems further ahead has lain there for half of all epochs.
-            if (age > EpochMask - (4 * Buckets) || (age == 0 && generations > GenerationMask / 2))
-            {
-                next = seen;
-                return false;
-            }
-
-            if (age != 0 || generations != 0)
-            {
-                total = 0;
-                bad = 0;
-            }
-            else if (total == CountMask)
-            {
-                // Full: half of it keeps the share.
-                total /= 2;
-                bad /= 2;
-            }
+            next = seen + one;
+            return true;
         }
 
-        next =
-            ((ulong)tag << GenerationShift)
-            | ((epoch & EpochMask) << EpochShift)
-            | ((total + 1) << TotalShift)
-            | (bad + (isBad ? 1UL : 0));
+        var total = (seen >> TotalShift) & CountMask;
+        if (total == 0)
+        {
+            next = tag + one;
+            return true;
+        }
+
+        var age = (EpochIn(tag) - EpochIn(seen)) & EpochMask;
+        var generations = (GenerationIn(tag) - GenerationIn(seen)) & GenerationMask;
+        // Ahead by a few turns at most: what seems further ahead has lain there for half of all epochs.
+        if (age > EpochMask - (4 * Buckets) || (age == 0 && generations > GenerationMask / 2))
+        {
+            return false;
+        }
+
+        // Full: half of it keeps the share.
+        var kept = age == 0 && generations == 0 ? ((total / 2) << TotalShift) | ((seen & CountMask) / 2) : 0;
+        next = tag + kept + one;
         return true;
     }
 
@@ -201,9 +217,19 @@ internal sealed class CircuitWindow
         return Interlocked.CompareExchange(ref _more, fresh, null) ?? fresh;
     }
 
+    /// <summary>Which calls a cell counts, as the cell says it: those of one generation in one bucket of time.</summary>
+    private static ulong TagOf(uint generation, ulong epoch) =>
+        ((ulong)generation << GenerationShift) | ((epoch & EpochMask) << EpochShift);
+
+    private static ulong GenerationIn(ulong tag) => tag >> GenerationShift;
+
+    private static ulong EpochIn(ulong tag) => (tag >> EpochShift) & EpochMask;
+
+    /// <summary>As many places as a power of two: the buckets of a window lie in different ones, without a division.</summary>
+    private static int PlaceOf(ulong tag) => (int)(EpochIn(tag) % Stride);
+
     /// <summary>
-    /// A multiplication, since a division would be the most expensive part of counting; from the middle of the
-    /// millisecond, so that no rounding puts its beginning into the bucket before.
+    /// A multiplication by a fraction of 2^64, since a division would be the most expensive part of counting.
     /// </summary>
-    private ulong EpochOf(long now) => (ulong)((now + 0.5) * _bucketsPerMillisecond);
+    private ulong EpochOf(long now) => Math.BigMul((ulong)now, _bucketsPerMillisecond, out _);
 }

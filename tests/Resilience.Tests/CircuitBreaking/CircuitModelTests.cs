@@ -304,8 +304,7 @@ public sealed class CircuitModelTests
                 _log.Add($"{outcome} of {at}");
                 // Some failures say nothing, some how long the break should be, and of these some say too long.
                 var failing = outcome == CircuitOutcome.Failure && which > 3 ? Failing(which) : null;
-                var evidence = new CircuitEvidence(TimeSpan.FromSeconds(_now - since).Ticks, failing);
-                _fixture.Circuit.Report(real, outcome, evidence);
+                _fixture.Circuit.Report(real, outcome, TimeSpan.FromSeconds(_now - since).Ticks, failing);
                 Oracle.Report(model, outcome, _now, _now - since >= _terms.Slow, failing);
                 if (outcome == CircuitOutcome.Success)
                 {
