@@ -92,10 +92,9 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
     private void Write(ScheduledProbe probe, ProbeResult result)
     {
         var backend = probe.Backend;
-        if (probe.Thrown is { } thrown)
+        if (probe.HasThrown)
         {
-            probe.Thrown = null;
-            LogMessages.ProbeThrew(_logger, thrown, pool, backend.Name);
+            LogMessages.ProbeThrew(_logger, result.Error!, pool, backend.Name);
         }
 
         if (result.IsSuccess)
