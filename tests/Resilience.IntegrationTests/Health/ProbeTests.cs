@@ -93,6 +93,39 @@ public sealed class ProbeTests : ResilienceTest
         result.StatusCode.Should().Be(200);
     }
 
+    /// <summary>
+    /// R161, R164, R172, R177: the setup of a connection is paid once for each backend, not once for each probe. What that
+    /// saves grows with backends and rounds; how long a setup takes is the network's.
+    /// </summary>
+    [Fact]
+    public async Task Rounds_OfTenBackends_SetUpConnectionsInTheFirstOnly()
+    {
+        var servers = Enumerable.Range(0, 10).Select(_ => RawServer.Start()).ToArray();
+        try
+        {
+            var options = new HealthCheckOptions { MaxConcurrency = 1 };
+            await using var pool = new BackendPool(
+                "catalog",
+                servers.Select(server => new BackendDefinition(server.Address)),
+                new RoundRobinSelector()
+            );
+            await using var checker = new HealthChecker(pool, options);
+
+            for (var round = 0; round < 3; round++)
+            {
+                var results = await checker.CheckAllAsync().WaitAsync(Limits.Wait);
+                results.Should().OnlyContain(result => result.IsSuccess);
+            }
+
+            servers.Sum(server => server.RequestCount).Should().Be(30);
+            servers.Sum(server => server.AcceptedConnections).Should().Be(10);
+        }
+        finally
+        {
+            await Task.WhenAll(servers.Select(server => server.DisposeAsync().AsTask()));
+        }
+    }
+
     /// <summary>R63: TLS is verified, and what is wrong with the certificate is in the reason.</summary>
     [Fact]
     public async Task Https_CertificateNobodyKnows_SaysSoInTheReason()
