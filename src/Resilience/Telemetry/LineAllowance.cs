@@ -21,8 +21,7 @@ internal sealed class LineAllowance(int limit)
     public int LeftOut => LeftOutOf(Volatile.Read(ref _word));
 
     /// <param name="leftOut">How many lines of an earlier period were not written, if nobody has been told yet.</param>
-    /// <returns>Whether the line may be written.</returns>
-    public bool Admits(long now, long period, out int leftOut)
+    public LineVerdict Judge(long now, long period, out int leftOut)
     {
         while (true)
         {
@@ -36,7 +35,9 @@ internal sealed class LineAllowance(int limit)
             if (Interlocked.CompareExchange(ref _word, next, word) == word)
             {
                 leftOut = isNew ? LeftOutOf(word) : 0;
-                return isNew || count < limit;
+                return isNew || count < limit ? LineVerdict.Written
+                    : count == limit ? LineVerdict.FirstLeftOut
+                    : LineVerdict.LeftOut;
             }
         }
     }
@@ -61,4 +62,14 @@ internal sealed class LineAllowance(int limit)
     }
 
     private int LeftOutOf(long word) => (int)Math.Max(0, (word & MostCounted) - limit);
+}
+
+/// <summary>What becomes of a line.</summary>
+internal enum LineVerdict
+{
+    Written,
+
+    /// <summary>Not written, as the first of its period: whoever has it, and nobody else, sees to it that this is told.</summary>
+    FirstLeftOut,
+    LeftOut,
 }

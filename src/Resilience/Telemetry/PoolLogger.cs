@@ -84,14 +84,14 @@ internal sealed class PoolLogger : ILogger, IDisposable
             static (_, hasException) => new LineAllowance(hasException ? MostExceptions : MostLines),
             hasException
         );
-        var isAdmitted = allowance.Admits(_clock.Milliseconds, PeriodMilliseconds, out var leftOut);
+        var verdict = allowance.Judge(_clock.Milliseconds, PeriodMilliseconds, out var leftOut);
         Tell(id, leftOut);
-        if (!isAdmitted && allowance.LeftOut == 1)
+        if (verdict == LineVerdict.FirstLeftOut)
         {
             Arm();
         }
 
-        return isAdmitted;
+        return verdict == LineVerdict.Written;
     }
 
     private void TellWhatIsOver()
