@@ -1,0 +1,44 @@
+namespace Resilience.ChaosTests.Load;
+
+/// <summary>What became of the requests that were meant to begin within one phase of a scenario. Thread-safe.</summary>
+internal sealed class Phase(string name)
+{
+    private int _requests;
+    private int _readsFailed;
+    private int _writesFailed;
+    private int _sends;
+    private int _retries;
+
+    public string Name => name;
+
+    /// <summary>From the moment at which each request was meant to begin to the end of its answer.</summary>
+    public Latencies Latencies { get; } = new();
+
+    /// <summary>How many have ended.</summary>
+    public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>Requests that may be repeated and failed all the same.</summary>
+    public int ReadsFailed => Volatile.Read(ref _readsFailed);
+
+    /// <summary>Requests that must not be repeated and failed.</summary>
+    public int WritesFailed => Volatile.Read(ref _writesFailed);
+
+    /// <summary>How often they were sent, those sendings included that never reached a backend.</summary>
+    public int Sends => Volatile.Read(ref _sends);
+
+    /// <summary>Sendings beyond the first that the budget had to pay for.</summary>
+    public int Retries => Volatile.Read(ref _retries);
+
+    public void Add(TimeSpan latency, bool isWrite, bool hasFailed, int sends, int retries)
+    {
+        Latencies.Add(latency);
+        Interlocked.Add(ref _sends, sends);
+        Interlocked.Add(ref _retries, retries);
+        if (hasFailed)
+        {
+            Interlocked.Increment(ref isWrite ? ref _writesFailed : ref _readsFailed);
+        }
+
+        Interlocked.Increment(ref _requests);
+    }
+}
