@@ -199,23 +199,20 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             limit = LimitOf(problem, attempts);
         }
 
-        if (failure is not null && _failures.Count < MaxFailuresKept)
+        FailedRequest? failed = null;
+        if (failure is not null)
         {
             var route = string.Join(", ", attempts.Select(each => $"{each.Backend} {each.Outcome} {each.Duration}"));
             var now = Stopwatch.GetTimestamp();
-            _failures.Enqueue(
-                new FailedRequest(id, number, isWrite, due, now, limit, isResponse, $"{failure} [{route}]")
-            );
+            failed = new FailedRequest(id, number, isWrite, due, now, limit, isResponse, $"{failure} [{route}]");
+            if (_failures.Count < MaxFailuresKept)
+            {
+                _failures.Enqueue(failed);
+            }
         }
 
         var paid = attempts.Count(each => !each.Outcome.NeverSent);
-        phase.Add(
-            Stopwatch.GetElapsedTime(due),
-            isWrite,
-            failure is not null,
-            sends: attempts.Count,
-            retries: Math.Max(0, paid - 1)
-        );
+        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries: Math.Max(0, paid - 1));
         Interlocked.Increment(ref _ended);
     }
 

@@ -153,7 +153,45 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
 
         var row = await EndAsync(run, failure => failure.Limit == Limit.Disposal);
         run.Load.Failures.Should().OnlyContain(each => each.Limit == Limit.Disposal, "what runs finishes");
-        row.During.ReadsFailed.Should().BePositive("nothing is sent by a pool that is gone");
+        row.During.ReadsLimited.Should().BePositive("nothing is sent by a pool that is gone");
+    }
+
+    [Fact]
+    public async Task Dispose_AfterTrafficAndAFault_NothingHoldsThePool()
+    {
+        var pool = await UseAndDisposeAsync();
+
+        await Eventually.BecomesTrueAsync(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                return !pool.TryGetTarget(out _);
+            },
+            Limits.Wait,
+            "the pool's memory is free"
+        );
+    }
+
+    /// <summary>Not by the base, which holds on to whatever it has watched.</summary>
+    private async Task<WeakReference<BackendPool>> UseAndDisposeAsync()
+    {
+        var services = new ServiceCollection();
+        services.AddResilientBackends(PoolName, options => options.Add(Backends.All));
+        services.AddHttpClient("test").UseResilientBackends(PoolName);
+        await using var provider = services.BuildServiceProvider();
+        var pool = provider.GetRequiredKeyedService<BackendPool>(PoolName);
+        using var http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("test");
+        var load = OpenLoopLoad.Start(http, ChaosSettings.Rate, "memory", new Phase("all"));
+        await using (load)
+        {
+            await load.MoreByAsync("b", 5);
+            await Backends.B.KillAsync();
+            await load.MoreAsync(ChaosSettings.Rate);
+        }
+
+        load.Failures.Where(each => !each.IsWrite).Should().BeEmpty();
+        return new WeakReference<BackendPool>(pool);
     }
 
     private Task<ChaosRun> BeginAsync(string name, TimeProvider time) =>
