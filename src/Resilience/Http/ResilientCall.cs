@@ -586,6 +586,9 @@ internal sealed class ResilientCall
     /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>
     private void Forget()
     {
+        // The pool too: calls are kept for as long as the process lives, and must not keep one that was disposed.
+        _pool = null!;
+        _policy = null!;
         _options = null;
         _callerToken = default;
         _message = default;

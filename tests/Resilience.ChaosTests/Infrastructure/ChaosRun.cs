@@ -12,10 +12,13 @@ namespace Resilience.ChaosTests.Infrastructure;
 /// </summary>
 internal sealed class ChaosRun : IAsyncDisposable
 {
+    private static int HasWarmedUp;
+
     private readonly ConcurrentDictionary<string, long> _out = new();
     private readonly Phase _before = new("before");
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
+    private readonly SuppressedRetries _suppressed = new();
     private readonly Connections _connections;
     private readonly IDisposable _subscription;
     private readonly string _name;
@@ -42,6 +45,12 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     public OpenLoopLoad Load { get; }
 
+    /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
+    public bool LedgersMayLag { get; set; }
+
+    /// <summary>How many retries the budget has refused.</summary>
+    public long SuppressedByBudget => _suppressed.ByBudget;
+
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
 
@@ -56,13 +65,14 @@ internal sealed class ChaosRun : IAsyncDisposable
         Connections connections
     )
     {
-        // What the first requests of a process cost is nobody's figure.
+        // What the first requests of a process cost is nobody's figure, nor is what a first connection costs.
+        var enough = Interlocked.Exchange(ref HasWarmedUp, 1) == 0 ? ChaosSettings.Rate : 3;
         var warmUp = OpenLoopLoad.Start(client.Http, ChaosSettings.Rate, $"{prefix}w", new Phase("warm-up"));
         await using (warmUp)
         {
             foreach (var backend in client.Pool.Backends)
             {
-                await warmUp.MoreByAsync(backend.Name, ChaosSettings.Rate / 2);
+                await warmUp.MoreByAsync(backend.Name, enough);
             }
         }
 
@@ -108,7 +118,7 @@ internal sealed class ChaosRun : IAsyncDisposable
     {
         await Eventually.BecomesTrueAsync(
             () => _out.TryGetValue(backend, out var at) && at >= _struckAt,
-            4 * Limits.Wait,
+            ChaosSettings.Patience,
             $"{backend} is out of the rotation"
         );
         _avoided = Stopwatch.GetElapsedTime(_struckAt, _out[backend]);
@@ -143,7 +153,15 @@ internal sealed class ChaosRun : IAsyncDisposable
         );
     }
 
-    public ValueTask DisposeAsync() => Load.DisposeAsync();
+    /// <summary>Whether any of the time of that request lies between the fault and its cure.</summary>
+    public bool WasDuring(FailedRequest request) =>
+        request.EndedAt >= _struckAt && (_curedAt == 0 || request.Due <= _curedAt);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Load.DisposeAsync();
+        _suppressed.Dispose();
+    }
 
     private void Note(PoolEvent item)
     {

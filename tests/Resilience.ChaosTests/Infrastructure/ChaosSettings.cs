@@ -1,4 +1,5 @@
 using System.Globalization;
+using Resilience.IntegrationTests.Infrastructure;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
@@ -21,7 +22,13 @@ internal static class ChaosSettings
     public static readonly int Rate = IsLong ? 200 : 100;
 
     /// <summary>So many requests make a part of a scenario long enough for figures.</summary>
-    public static readonly int Part = IsLong ? 15 * Rate : Rate;
+    public static readonly int Part = IsLong ? 5 * Rate : 3 * Rate / 4;
+
+    /// <summary>
+    /// For a backend to come back or a request to end; spent only by a test that fails. By the library's own defaults an
+    /// ejection can last for minutes.
+    /// </summary>
+    public static readonly TimeSpan Patience = IsLong ? TimeSpan.FromMinutes(6) : 4 * Limits.Wait;
 
     private static int? Number(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } text

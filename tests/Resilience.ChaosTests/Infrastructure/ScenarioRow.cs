@@ -16,8 +16,8 @@ internal sealed record ScenarioRow(
 {
     /// <summary>What the columns are.</summary>
     public const string Header =
-        "| scenario | requests | GETs failed | POSTs failed | before: p50 / p99 / p99.9 | during | after | avoided after"
-        + " | back after | sends per request | connections |\n|---|---|---|---|---|---|---|---|---|---|---|";
+        "| scenario | requests | GETs failed | by a limit | POSTs failed | before: p50 / p99 / p99.9 | during | after | avoided after"
+        + " | back after | sends per request | connections |\n|---|---|---|---|---|---|---|---|---|---|---|---|";
 
     private static readonly Lock Writing = new();
 
@@ -42,7 +42,7 @@ internal sealed record ScenarioRow(
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"| {Name} | {Requests} | {Phases.Sum(phase => phase.ReadsFailed)} | {Phases.Sum(phase => phase.WritesFailed)}"
+            $"| {Name} | {Requests} | {Phases.Sum(phase => phase.ReadsFailed)} | {Phases.Sum(phase => phase.ReadsLimited)} | {Phases.Sum(phase => phase.WritesFailed)}"
                 + $" | {Times(Before)} | {Times(During)} | {Times(After)} | {Seconds(Avoided)} | {Seconds(Recovered)}"
                 + $" | {Phases.Sum(phase => phase.Sends) / (double)Math.Max(1, Requests):0.000} | {ConnectionsOpened} |"
         );

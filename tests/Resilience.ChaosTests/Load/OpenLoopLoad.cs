@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using Resilience.Backends;
+using Resilience.ChaosTests.Infrastructure;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
 using Resilience.Retries;
@@ -24,9 +26,10 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
 
     private readonly ConcurrentDictionary<string, int> _answers = new();
     private readonly ConcurrentQueue<FailedRequest> _failures = new();
-    private readonly ConcurrentQueue<string> _writesAnswered = new();
+    private readonly ConcurrentQueue<long> _writesAnswered = new();
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly object _beginning = new();
     private readonly HttpClient _client;
     private readonly string _prefix;
     private readonly long _ticksApart;
@@ -58,7 +61,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     public IReadOnlyCollection<FailedRequest> Failures => _failures;
 
     /// <summary>The ids of the POSTs that were answered.</summary>
-    public IReadOnlyCollection<string> WritesAnswered => _writesAnswered;
+    public IEnumerable<string> WritesAnswered => _writesAnswered.Select(IdOf);
 
     /// <param name="client">Sends the requests, to relative addresses.</param>
     /// <param name="perSecond">How many.</param>
@@ -73,6 +76,18 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     /// <summary>How many that backend answered.</summary>
     public int AnsweredBy(string backend) => _answers.GetValueOrDefault(backend);
 
+    /// <summary>Blocks the thread until that many have begun in all, or none begins any more.</summary>
+    public void BlockUntilBegun(int count)
+    {
+        lock (_beginning)
+        {
+            while (_begun < count && !_stopping.IsSet)
+            {
+                Monitor.Wait(_beginning);
+            }
+        }
+    }
+
     /// <summary>Returns when that many more were answered.</summary>
     public Task MoreAsync(int count) => UntilAsync(() => Answered, count, "were answered");
 
@@ -86,11 +101,16 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     /// <summary>Sends no more, and returns when those that are under way have ended.</summary>
     public async Task StopAsync()
     {
-        _stopping.Set();
+        lock (_beginning)
+        {
+            _stopping.Set();
+            Monitor.PulseAll(_beginning);
+        }
+
         await _dispatched.Task;
         await Eventually.BecomesTrueAsync(
             () => Ended == Begun,
-            4 * Limits.Wait,
+            ChaosSettings.Patience,
             $"all requests have ended, and not only {Ended} of {Begun}"
         );
     }
@@ -100,8 +120,14 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private static Task UntilAsync(Func<int> figure, int count, string what)
     {
         var enough = figure() + count;
-        return Eventually.BecomesTrueAsync(() => figure() >= enough, 4 * Limits.Wait, $"{count} more requests {what}");
+        return Eventually.BecomesTrueAsync(
+            () => figure() >= enough,
+            ChaosSettings.Patience,
+            $"{count} more requests {what}"
+        );
     }
+
+    private string IdOf(long number) => string.Create(CultureInfo.InvariantCulture, $"{_prefix}-{number}");
 
     private void Dispatch()
     {
@@ -115,18 +141,25 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 break;
             }
 
-            Interlocked.Increment(ref _begun);
-            var (id, isWrite, phase) = ($"{_prefix}-{number}", number % WriteEvery == 0, Volatile.Read(ref _phase));
-            _ = Task.Run(() => SendAsync(id, isWrite, phase, due));
+            lock (_beginning)
+            {
+                _begun++;
+                Monitor.PulseAll(_beginning);
+            }
+
+            var (own, phase) = (number, Volatile.Read(ref _phase));
+            _ = Task.Run(() => SendAsync(own, phase, due));
         }
 
         _dispatched.SetResult();
     }
 
-    private async Task SendAsync(string id, bool isWrite, Phase phase, long due)
+    private async Task SendAsync(long number, Phase phase, long due)
     {
+        var (id, isWrite) = (IdOf(number), number % WriteEvery == 0);
         string? failure = null;
         string? limit = null;
+        var isResponse = false;
         IReadOnlyList<AttemptRecord> attempts;
         try
         {
@@ -144,13 +177,18 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 Interlocked.Increment(ref _answered);
                 if (isWrite)
                 {
-                    _writesAnswered.Enqueue(id);
+                    _writesAnswered.Enqueue(number);
                 }
             }
             else
             {
+                isResponse = true;
                 failure = $"status {(int)response.StatusCode}";
-                limit = attempts.Count >= MaxAttempts ? "attempts" : null;
+                // A response cannot carry the reason; the count of refused retries is held against these in the end.
+                limit =
+                    isWrite ? Limit.Method
+                    : attempts.Count >= MaxAttempts ? Limit.Attempts
+                    : Limit.Budget;
             }
         }
         catch (Exception problem)
@@ -158,33 +196,33 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             // Every failure is a finding, whatever its type; the scenario judges them all.
             attempts = problem.GetAttempts();
             failure = $"{problem.GetType().Name}: {problem.Message} <- {problem.InnerException?.Message}";
-            limit = LimitOf(problem);
+            limit = LimitOf(problem, attempts);
         }
 
-        if (failure is not null && _failures.Count < MaxFailuresKept)
+        FailedRequest? failed = null;
+        if (failure is not null)
         {
             var route = string.Join(", ", attempts.Select(each => $"{each.Backend} {each.Outcome} {each.Duration}"));
-            _failures.Enqueue(new FailedRequest(id, isWrite, phase.Name, limit, $"{failure} [{route}]"));
+            var now = Stopwatch.GetTimestamp();
+            failed = new FailedRequest(id, number, isWrite, due, now, limit, isResponse, $"{failure} [{route}]");
+            if (_failures.Count < MaxFailuresKept)
+            {
+                _failures.Enqueue(failed);
+            }
         }
 
         var paid = attempts.Count(each => !each.Outcome.NeverSent);
-        phase.Add(
-            Stopwatch.GetElapsedTime(due),
-            isWrite,
-            failure is not null,
-            sends: attempts.Count,
-            retries: Math.Max(0, paid - 1)
-        );
+        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries: Math.Max(0, paid - 1));
         Interlocked.Increment(ref _ended);
     }
 
-    private static string? LimitOf(Exception problem) =>
+    private static string? LimitOf(Exception problem, IReadOnlyList<AttemptRecord> attempts) =>
         problem switch
         {
-            NoBackendAvailableException => "backends",
-            ObjectDisposedException => "disposal",
-            { Data: var data } when data.Contains(RetryPolicy.BudgetExhaustedKey) => "budget",
-            TaskCanceledException { InnerException: TimeoutException } => "time",
-            _ => null,
+            NoBackendAvailableException => Limit.Backends,
+            ObjectDisposedException => Limit.Disposal,
+            { Data: var data } when data.Contains(RetryPolicy.BudgetExhaustedKey) => Limit.Budget,
+            TaskCanceledException { InnerException: TimeoutException } => Limit.Time,
+            _ => attempts.Count(each => !each.Outcome.NeverSent) >= MaxAttempts ? Limit.Attempts : null,
         };
 }
