@@ -3,7 +3,6 @@ using Resilience.Backends;
 using Resilience.DependencyInjection;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
-using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Http;
 
@@ -58,10 +57,11 @@ public sealed class HostileAnswerTests : ResilienceTest
     [InlineData("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nX-Long: ", "xxxxxxxx")]
     [InlineData("HTTP/1.1 200 ", "OK and more ")]
+    [InlineData("", "HTTP/1.1 100 Continue\r\n\r\n")]
+    [InlineData("", "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")]
     public async Task Headers_WithoutAnEnd_AreNotReadForEverAndAnotherAnswers(string head, string piece)
     {
-        var taken = 0L;
-        var flood = Own(HostileAnswers.Flood(head, piece, sent => Volatile.Write(ref taken, sent)));
+        var flood = Own(HostileAnswers.Flood(head, piece));
         var well = Server();
         var client = Connect(options => Only(options, flood).AddBackend(well.Address.ToString(), "well"));
 
@@ -72,44 +72,7 @@ public sealed class HostileAnswerTests : ResilienceTest
             response.GetBackend()!.Name.Should().Be("well");
         }
 
-        client["hostile"].Failures.Should().Be(1, "in turn: one of the two requests met it first");
-    }
-
-    /// <summary>The platform reads interim answers as long as they come; the attempt's time ends that.</summary>
-    [Fact]
-    public async Task InterimAnswers_WithoutAnEnd_AreEndedByTheAttemptsTime()
-    {
-        var taken = 0L;
-        var flood = Own(
-            HostileAnswers.Flood(
-                "",
-                "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
-                sent => Volatile.Write(ref taken, sent)
-            )
-        );
-        var time = new FakeTime();
-        var client = Connect(
-            time,
-            options =>
-            {
-                Only(options, flood);
-                options.Retry.Enabled = false;
-            }
-        );
-
-        var sending = client.Http.GetAsync(Relative(""));
-        await Eventually.BecomesTrueAsync(
-            () => Volatile.Read(ref taken) > 1_000_000,
-            Limits.Wait,
-            "a flood has been taken"
-        );
-        sending.IsCompleted.Should().BeFalse();
-        time.Advance(new ResilientBackendsOptions().Timeouts.Attempt);
-
-        var end = () => sending.WaitAsync(Limits.Wait);
-        (await end.Should().ThrowAsync<TaskCanceledException>())
-            .WithInnerException<TimeoutException>()
-            .WithMessage("*attempt timeout*");
+        client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
     }
 
     [Theory]

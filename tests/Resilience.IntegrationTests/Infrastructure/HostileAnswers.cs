@@ -109,8 +109,7 @@ internal static class HostileAnswers
         );
 
     /// <summary>A server that begins an answer and then sends the same piece for ever, as fast as it is taken.</summary>
-    /// <param name="taken">Told how many bytes of it have been taken so far.</param>
-    public static ScriptServer Flood(string head, string piece, Action<long>? taken = null)
+    public static ScriptServer Flood(string head, string piece)
     {
         var bytes = Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat(piece, 1 + (8_192 / piece.Length))));
         return ScriptServer.Start(
@@ -122,10 +121,9 @@ internal static class HostileAnswers
                 }
 
                 await ScriptServer.SendAsync(socket, head, token);
-                for (var sent = 0L; ; )
+                while (true)
                 {
                     await ScriptServer.SendAsync(socket, bytes, token);
-                    taken?.Invoke(sent += bytes.Length);
                 }
             }
         );
