@@ -12,6 +12,9 @@ internal sealed class PassiveRecord
     /// <summary>Successes in a row are counted up to here, so that healthy traffic ends up writing nothing.</summary>
     public const int MostSuccesses = 1_000;
 
+    /* Failures too, so that the count never wraps round, however many threads are at it. */
+    private const int MostFailures = 1_000_000_000;
+
     /* The mean of response times in ticks, and in the lowest bits of how many, up to the number it moves over. */
     private const int MeanShift = 7;
     private const long MeanCountMask = (1L << MeanShift) - 1;
@@ -139,10 +142,17 @@ internal sealed class PassiveRecord
     /// <returns>How many it has now.</returns>
     public int CountFailure()
     {
+        var run = Volatile.Read(ref _run);
+        if (run is <= 0 and > -MostFailures && Interlocked.Decrement(ref _run) is var longer and < 0)
+        {
+            return -longer;
+        }
+
+        // Successes stand there, some of them perhaps since the look: this failure comes after them.
         while (true)
         {
-            var run = Volatile.Read(ref _run);
-            var next = run > 0 ? -1 : Math.Max(run - 1, -int.MaxValue);
+            run = Volatile.Read(ref _run);
+            var next = run > 0 ? -1 : Math.Max(run - 1, -MostFailures);
             if (Interlocked.CompareExchange(ref _run, next, run) == run)
             {
                 return -next;

@@ -102,7 +102,7 @@ internal sealed class ConfigurationSchema
         if (!string.IsNullOrEmpty(section.Value))
         {
             Refuse(
-                $"is '{Redaction.WithoutUserInfo(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
+                $"is '{Redaction.WithoutSecrets(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
             );
             return;
         }
@@ -134,7 +134,7 @@ internal sealed class ConfigurationSchema
     }
 
     private static ConfigurationSchema Value(string what, Func<string, bool> isValid) =>
-        new(text => isValid(text) ? null : $"is '{Redaction.WithoutUserInfo(text)}', must be {what}");
+        new(text => isValid(text) ? null : $"is '{Redaction.WithoutSecrets(text)}', must be {what}");
 
     private static ConfigurationSchema OneOf<T>()
         where T : struct, Enum =>

@@ -114,22 +114,44 @@ public sealed class SlidingWindowTests
     }
 
     [Fact]
-    public void Add_BeyondTheHighestCount_SticksWithoutTouchingItsNeighbours()
+    public void Add_BeyondTheHighestCount_KeepsTheShareWithoutTouchingItsNeighbours()
     {
-        for (var i = 0; i < 3; i++)
+        for (var i = 0; i < 30; i++)
         {
-            _window.Add(0, 700_000, 0);
+            _window.Add(0, 50_000, 0);
+            _window.Add(0, 50_000, 10_000);
         }
 
-        _window.Sum(0).Should().Be((Most, 0UL));
-
-        for (var i = 0; i < 3; i++)
-        {
-            _window.Add(0, 0, 700_000);
-        }
-
-        _window.Sum(0).Should().Be((Most, Most));
+        var (first, second) = _window.Sum(0);
+        first.Should().BeInRange((Most / 2) + 1, Most);
+        ((double)second / first).Should().BeApproximately(0.1, 0.01);
         _window.Sum(10_000).Should().Be((0UL, 0UL), "the epoch was not counted up by an overflow");
+    }
+
+    [Fact]
+    public void TakeBack_OfWhatHasBeenHalved_TakesNoMoreThanIsThere()
+    {
+        _window.TryAdd(0, 0, 1, 0, static (_, _, _) => true);
+        _window.Add(0, 1_000_000, 0);
+        _window.Add(0, 100_000, 0);
+
+        _window.TakeBack(0, 0, 1);
+
+        _window.Sum(0).Should().Be((600_000UL, 0UL));
+    }
+
+    [Fact]
+    public void TryAdd_BeyondTheHighestCount_SticksWithoutTouchingItsNeighbours()
+    {
+        _window.Add(0, 7, 0);
+
+        for (var i = 0; i < 3; i++)
+        {
+            _window.TryAdd(0, 0, 700_000, 0, static (_, _, _) => true).Should().BeTrue();
+        }
+
+        _window.Sum(0).Should().Be((7UL, Most));
+        _window.Sum(10_000).Should().Be((0UL, 0UL));
     }
 
     [Fact]
