@@ -35,6 +35,7 @@ internal sealed class ResilientCall
     private Expiry _expiry;
     private bool _isAmbientDeadline;
     private bool _isBudgetExhausted;
+    private bool _isWithoutBackend;
     private bool _hasContentFailed;
     private bool _isBuffered;
     private bool _hasSearched;
@@ -295,6 +296,12 @@ internal sealed class ResilientCall
         var search = Search();
         var lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
         _overload = search.Overload;
+        if (search.HasFoundNone && _lease is not null)
+        {
+            _isWithoutBackend = true;
+            RequestTelemetry.RecordSuppression(_lease, _attempts, SuppressionReasons.NoBackend);
+        }
+
         return lease;
     }
 
@@ -540,6 +547,15 @@ internal sealed class ResilientCall
                 + $"{_policy.Retry.MaxAttempts}: too large a share of recent requests were retries (Retry:Budget).";
         }
 
+        if (_isWithoutBackend)
+        {
+            var refusal = new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend);
+            surfaced.Data[NoBackendAvailableException.DataKey] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"Attempt {_attempts + 1} of at most {_policy.Retry.MaxAttempts} was not made. {refusal.Message}"
+            );
+        }
+
         if (ReferenceEquals(surfaced, exception))
         {
             ExceptionDispatchInfo.Throw(exception);
@@ -601,6 +617,7 @@ internal sealed class ResilientCall
         _expiry = Expiry.None;
         _isAmbientDeadline = false;
         _isBudgetExhausted = false;
+        _isWithoutBackend = false;
         _hasContentFailed = false;
         _isBuffered = false;
         _hasSearched = false;

@@ -48,8 +48,8 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
 
-    /// <summary>How many retries the budget has refused.</summary>
-    public long SuppressedByBudget => _suppressed.ByBudget;
+    /// <summary>How many retries were not made for want of budget or of a backend.</summary>
+    public long SuppressedByLimit => _suppressed.ByLimit;
 
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();

@@ -9,6 +9,7 @@ namespace Resilience.ChaosTests.Infrastructure;
 internal sealed class RandomScript
 {
     private readonly List<Step> _steps = [];
+    private readonly int _atOnce;
 
     /// <param name="seed">What it is drawn from.</param>
     /// <param name="steps">How many things befall a backend.</param>
@@ -16,6 +17,7 @@ internal sealed class RandomScript
     /// <param name="backends">How many backends there are.</param>
     public RandomScript(int seed, int steps, int atOnce, int backends)
     {
+        _atOnce = atOnce;
         var random = new Random(seed);
         var ill = new Dictionary<int, Affliction>();
         for (var struck = 0; struck < steps || ill.Count > 0; )
@@ -39,13 +41,21 @@ internal sealed class RandomScript
         }
     }
 
-    /// <summary>Plays it; every backend is well in the end.</summary>
+    /// <summary>
+    /// Plays it; every backend is well in the end. Where only one may be ill at a time, the next falls ill when that one is
+    /// back in the rotation, and not only well: as long as its circuit is open it takes no traffic.
+    /// </summary>
     public async Task PlayAsync(ChaosRun run, IReadOnlyList<BackendProcess> backends)
     {
         foreach (var step in _steps)
         {
             var backend = backends[step.Backend];
             await (step.Cures ? step.Affliction.Cure(backend) : step.Affliction.Strike(backend));
+            if (step.Cures && _atOnce == 1)
+            {
+                await run.Load.MoreByAsync(backend.Name, 1);
+            }
+
             await run.Load.MoreEndedAsync(step.Pause);
         }
     }

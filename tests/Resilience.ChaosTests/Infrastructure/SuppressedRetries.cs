@@ -2,11 +2,11 @@ using System.Diagnostics.Metrics;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
-/// <summary>Counts the retries that the library says it refused for want of budget.</summary>
+/// <summary>Counts the retries that the library says were not made for want of budget or of a backend.</summary>
 internal sealed class SuppressedRetries : IDisposable
 {
     private readonly MeterListener _listener = new();
-    private long _byBudget;
+    private long _byLimit;
 
     public SuppressedRetries()
     {
@@ -22,9 +22,9 @@ internal sealed class SuppressedRetries : IDisposable
             {
                 foreach (var tag in tags)
                 {
-                    if (tag.Value is "budget")
+                    if (tag.Value is "budget" or "no_backend")
                     {
-                        Interlocked.Add(ref _byBudget, count);
+                        Interlocked.Add(ref _byLimit, count);
                     }
                 }
             }
@@ -32,7 +32,7 @@ internal sealed class SuppressedRetries : IDisposable
         _listener.Start();
     }
 
-    public long ByBudget => Interlocked.Read(ref _byBudget);
+    public long ByLimit => Interlocked.Read(ref _byLimit);
 
     public void Dispose() => _listener.Dispose();
 }

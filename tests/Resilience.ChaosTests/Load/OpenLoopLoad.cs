@@ -220,6 +220,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
         problem switch
         {
             NoBackendAvailableException => Limit.Backends,
+            { Data: var data } when data.Contains(NoBackendAvailableException.DataKey) => Limit.Backends,
             ObjectDisposedException => Limit.Disposal,
             { Data: var data } when data.Contains(RetryPolicy.BudgetExhaustedKey) => Limit.Budget,
             TaskCanceledException { InnerException: TimeoutException } => Limit.Time,

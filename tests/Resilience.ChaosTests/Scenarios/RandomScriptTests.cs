@@ -10,13 +10,13 @@ namespace Resilience.ChaosTests.Scenarios;
 /// </summary>
 public sealed class RandomScriptTests(ChaosBackends backends, ITestOutputHelper output) : ChaosTest(backends, output)
 {
-    private static readonly int Steps = ChaosSettings.IsLong ? 12 : 4;
+    private static readonly int Steps = ChaosSettings.IsLong ? 6 : 4;
 
     /// <summary>The seed that was asked for, or new ones.</summary>
     public static TheoryData<int> Seeds =>
         ChaosSettings.Seed is { } seed
             ? [seed]
-            : [.. Enumerable.Range(0, ChaosSettings.IsLong ? 5 : 1).Select(_ => Random.Shared.Next(1_000_000))];
+            : [.. Enumerable.Range(0, ChaosSettings.IsLong ? 4 : 1).Select(_ => Random.Shared.Next(1_000_000))];
 
     [Theory]
     [MemberData(nameof(Seeds))]
