@@ -9,6 +9,12 @@ if (args is [EndpointServer.Argument])
     return 0;
 }
 
+if (args is [Http2Server.Argument])
+{
+    await Http2Server.RunAsync();
+    return 0;
+}
+
 if (args is [LoopbackFigures.Argument, .. var options])
 {
     return await LoopbackFigures.RunAsync(options);
@@ -19,15 +25,16 @@ if (args is [HealthFigures.Argument, .. var asked])
     return await HealthFigures.RunAsync(asked);
 }
 
-// BenchmarkDotNet refuses arguments it does not know, so ours is taken out before it sees them.
+// BenchmarkDotNet refuses arguments it does not know, so ours are taken out before it sees them.
 var quick = args.Contains(BenchmarkConfig.QuickOption);
+var budget = args.Contains(BudgetRows.Option);
 var publish = args.Contains(PublishedTables.Option);
-string[] ours = [BenchmarkConfig.QuickOption, PublishedTables.Option];
+string[] ours = [BenchmarkConfig.QuickOption, BudgetRows.Option, PublishedTables.Option];
 var forBenchmarkDotNet = args.Where(argument => !ours.Contains(argument)).ToArray();
 
 var summaries = BenchmarkSwitcher
     .FromAssembly(typeof(BenchmarkConfig).Assembly)
-    .Run(forBenchmarkDotNet, BenchmarkConfig.Create(quick))
+    .Run(forBenchmarkDotNet, BenchmarkConfig.Create(quick, budget))
     .ToArray();
 
 // BenchmarkDotNet itself ends with 0 even when nothing could be built or a benchmark threw.

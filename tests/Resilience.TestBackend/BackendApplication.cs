@@ -88,6 +88,14 @@ internal sealed class BackendApplication(
             case FaultKind.FirstByte:
                 await SendFirstByteAsync(context);
                 break;
+            case FaultKind.Stall:
+                await WritePartAsync(context, afterBytes: 100);
+                await Task.Delay(Timeout.Infinite, cancellation);
+                break;
+            case FaultKind.Break:
+                await WritePartAsync(context, afterBytes: 100);
+                context.Abort();
+                break;
             case FaultKind.Abort:
                 context.Abort();
                 break;
@@ -190,10 +198,16 @@ internal sealed class BackendApplication(
 
     private static async Task BreakAsync(HttpContext context)
     {
-        context.Response.ContentLength = BrokenContentLength;
-        await WriteFillAsync(context, context.Request.Query.Number("afterBytes", otherwise: 100));
-        await context.Response.Body.FlushAsync(context.RequestAborted);
+        await WritePartAsync(context, context.Request.Query.Number("afterBytes", otherwise: 100));
         context.Abort();
+    }
+
+    /// <summary>The headers and so many bytes of a body that promises more.</summary>
+    private static async Task WritePartAsync(HttpContext context, int afterBytes)
+    {
+        context.Response.ContentLength = BrokenContentLength;
+        await WriteFillAsync(context, afterBytes);
+        await context.Response.Body.FlushAsync(context.RequestAborted);
     }
 
     private static async Task AnswerStatusAsync(HttpContext context, int code)

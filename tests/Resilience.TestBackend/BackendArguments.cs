@@ -4,8 +4,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Resilience.TestBackend;
 
-/// <summary>The command line: <c>--port N --name X --address A --https --protocols http1|http1and2|http2</c>.</summary>
-internal sealed record BackendArguments(int Port, string Name, IPAddress Address, bool Https, HttpProtocols Protocols)
+/// <summary>The command line: <c>--port N --name X --address A --https --protocols http1|http1and2|http2 --ledger FILE</c>.</summary>
+internal sealed record BackendArguments(
+    int Port,
+    string Name,
+    IPAddress Address,
+    bool Https,
+    HttpProtocols Protocols,
+    string? Ledger = null
+)
 {
     public static BackendArguments Parse(string[] args)
     {
@@ -19,6 +26,7 @@ internal sealed record BackendArguments(int Port, string Name, IPAddress Address
                 "--address" => arguments with { Address = ParseAddress(Value(args, ref i)) },
                 "--https" => arguments with { Https = true },
                 "--protocols" => arguments with { Protocols = ParseProtocols(Value(args, ref i)) },
+                "--ledger" => arguments with { Ledger = Value(args, ref i) },
                 var unknown => throw new ArgumentException($"Unknown argument '{unknown}'."),
             };
         }

@@ -9,7 +9,10 @@ internal sealed record Fault(FaultKind Kind, int StatusCode, TimeSpan Delay, boo
 {
     public static readonly Fault None = new(FaultKind.None, 200, TimeSpan.Zero);
 
-    /// <summary>Reads <c>none</c>, <c>hang</c>, <c>first-byte</c>, <c>abort</c>, <c>delay</c> or a status code such as <c>503</c>.</summary>
+    /// <summary>
+    /// Reads <c>none</c>, <c>hang</c>, <c>first-byte</c>, <c>stall</c>, <c>break</c>, <c>abort</c>, <c>delay</c> or a
+    /// status code such as <c>503</c>.
+    /// </summary>
     public static bool TryParse(string? kind, TimeSpan delay, out Fault fault)
     {
         fault = kind switch
@@ -17,6 +20,8 @@ internal sealed record Fault(FaultKind Kind, int StatusCode, TimeSpan Delay, boo
             "none" => None,
             "hang" => new Fault(FaultKind.Hang, 0, delay),
             "first-byte" => new Fault(FaultKind.FirstByte, 0, delay),
+            "stall" => new Fault(FaultKind.Stall, 0, delay),
+            "break" => new Fault(FaultKind.Break, 0, delay),
             "abort" => new Fault(FaultKind.Abort, 0, delay),
             "delay" => new Fault(FaultKind.Delay, 200, delay),
             _ when int.TryParse(kind, out var code) && code is >= 200 and <= 599 => new Fault(

@@ -15,6 +15,12 @@ internal enum FaultKind
     /// <summary>Every answer ends after its first byte, and its connection stays open.</summary>
     FirstByte,
 
+    /// <summary>Every answer ends within its body, and its connection stays open.</summary>
+    Stall,
+
+    /// <summary>Every connection is aborted within the body of the answer.</summary>
+    Break,
+
     /// <summary>Every connection is aborted without an answer.</summary>
     Abort,
 

@@ -54,7 +54,8 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 });
 
 await using var app = builder.Build();
-var log = new RequestLog();
+using var ledger = arguments.Ledger is null ? null : new RequestLedger(arguments.Ledger);
+var log = new RequestLog(ledger);
 var settings = new BackendSettings();
 var control = new ControlEndpoints(log, settings, certificates, connections);
 app.Run(new BackendApplication(arguments.Name, log, settings, control).HandleAsync);

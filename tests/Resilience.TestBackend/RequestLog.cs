@@ -5,9 +5,10 @@ namespace Resilience.TestBackend;
 
 /// <summary>
 /// The record of everything served. A request is recorded when it arrives, so that one that hangs or is cut off is
-/// counted too; its body and end are filled in as they happen. Thread-safe.
+/// counted too; its body and end are filled in as they happen. With a ledger that is kept instead, so that neither a kill
+/// loses the record nor a long run fills the memory. Thread-safe.
 /// </summary>
-internal sealed class RequestLog
+internal sealed class RequestLog(RequestLedger? ledger)
 {
     private readonly Lock _gate = new();
     private readonly List<Entry> _entries = [];
@@ -55,7 +56,15 @@ internal sealed class RequestLog
                     RequestEnd.Running
                 )
             );
-            _entries.Add(entry);
+            if (ledger is null)
+            {
+                _entries.Add(entry);
+            }
+            else
+            {
+                ledger.Write(entry.Request);
+            }
+
             return entry;
         }
     }

@@ -11,7 +11,7 @@ internal sealed class ThreadCrew : IDisposable
     private readonly Barrier _start;
     private readonly Barrier _end;
     private readonly int _size;
-    private Action? _loop;
+    private Action<int>? _loop;
     private Exception? _failure;
     private int _arrived;
 
@@ -28,7 +28,10 @@ internal sealed class ThreadCrew : IDisposable
     }
 
     /// <summary>Runs the loop once on every thread and returns when the last has ended it.</summary>
-    public void Run(Action loop)
+    public void Run(Action loop) => Run(_ => loop());
+
+    /// <summary>The same with a loop that is told which thread it runs on, from 0.</summary>
+    public void Run(Action<int> loop)
     {
         _loop = loop;
         _arrived = 0;
@@ -71,7 +74,7 @@ internal sealed class ThreadCrew : IDisposable
 
             try
             {
-                loop();
+                loop(core);
             }
             catch (Exception exception)
             {

@@ -11,24 +11,28 @@ namespace Resilience.Benchmarks.Loopback;
 /// </summary>
 internal sealed class Contest : IDisposable
 {
+    private readonly Course _course;
     private readonly OurPool _pool;
     private readonly (string Name, HttpClient Client, Uri[] Addresses)[] _contestants;
 
-    public Contest(Uri[] addresses)
+    public Contest(Course course)
     {
-        _pool = new OurPool(addresses);
-        Uri[] logical = [new("http://catalog/")];
+        _course = course;
+        _pool = new OurPool(course.Addresses);
+        Uri[] addresses = [.. course.Addresses.Select(address => new Uri(address, course.Path))];
+        Uri[] logical = [new(new Uri("http://catalog/"), course.Path)];
         _contestants =
         [
-            ("bare", new HttpClient(ResilientTransport.Create()), addresses),
-            ("bare, the control", new HttpClient(ResilientTransport.Create()), addresses),
+            ("bare", Client(ResilientTransport.Create()), addresses),
+            ("bare, the control", Client(ResilientTransport.Create()), addresses),
+            ("Polly retry + breaker + timeout", Client(new PollyHandler(ResilientTransport.Create())), addresses),
             (
-                "Polly retry + breaker + timeout",
-                new HttpClient(new PollyHandler(ResilientTransport.Create())),
-                addresses
+                "round-robin + Polly by hand",
+                Client(new RoundRobinPollyHandler(course.Addresses, ResilientTransport.Create())),
+                logical
             ),
-            ("ours, until the headers", Ours(tracksBodies: false), logical),
-            ("ours, body tracked", Ours(tracksBodies: true), logical),
+            ("ours, until the headers", Client(Ours(tracksBodies: false)), logical),
+            ("ours, body tracked", Client(Ours(tracksBodies: true)), logical),
         ];
     }
 
@@ -55,14 +59,19 @@ internal sealed class Contest : IDisposable
         for (var i = 0; i < _contestants.Length; i++)
         {
             var middle = Turn.Middle(turns[i]);
-            var ratios = turns[i].Zip(turns[0], (own, bare) => own.CpuMicroseconds / bare.CpuMicroseconds).Order();
+            double[] ratios =
+            [
+                .. turns[i].Zip(turns[0], (own, bare) => own.CpuMicroseconds / bare.CpuMicroseconds).Order(),
+            ];
             table.Add(
+                _course.Name,
                 $"{crowd}",
                 _contestants[i].Name,
                 FigureTable.Text(middle.PerSecond),
                 FigureTable.Text(middle.CpuMicroseconds, 2),
                 FigureTable.Text(middle.Bytes),
-                i == 0 ? "1" : FigureTable.Text(ratios.ElementAt(rounds / 2), 3)
+                i == 0 ? "1" : FigureTable.Text(ratios[rounds / 2], 3),
+                i == 0 ? "-" : $"{FigureTable.Text(ratios[0], 3)} to {FigureTable.Text(ratios[^1], 3)}"
             );
         }
     }
@@ -77,7 +86,14 @@ internal sealed class Contest : IDisposable
         _pool.Dispose();
     }
 
-    private HttpClient Ours(bool tracksBodies) => new(_pool.Wrap(ResilientTransport.Create(), tracksBodies));
+    private ResilientHandler Ours(bool tracksBodies) => _pool.Wrap(ResilientTransport.Create(), tracksBodies);
+
+    private HttpClient Client(HttpMessageHandler handler) =>
+        new(handler)
+        {
+            DefaultRequestVersion = _course.Version,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
 
     private static async Task<Turn> TakeTurnAsync(HttpClient client, Uri[] addresses, int crowd, TimeSpan length)
     {

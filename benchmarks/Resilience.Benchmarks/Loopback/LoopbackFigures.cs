@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using Resilience.Benchmarks.Running;
 using Resilience.Benchmarks.Watching;
 
@@ -22,7 +24,7 @@ internal static class LoopbackFigures
 
     private const int Backends = 3;
 
-    private static readonly int[] Crowds = [1, 16, 64];
+    private static readonly int[] Crowds = [1, 16, 64, 256];
 
     public static async Task<int> RunAsync(string[] arguments)
     {
@@ -34,31 +36,51 @@ internal static class LoopbackFigures
         }
 
         var isShort = arguments.Contains(Short);
-        var (length, rounds) = isShort ? (TimeSpan.FromSeconds(0.5), 2) : (TimeSpan.FromSeconds(2), 9);
+        var (length, rounds) = isShort ? (TimeSpan.FromSeconds(0.2), 1) : (TimeSpan.FromSeconds(1), 7);
         using var endpoints = Endpoints.Start();
+        using var http2 = ServerProcess.Start(Http2Server.Argument);
         var core = Environment.GetEnvironmentVariable(ServerCore);
         if (core is not null)
         {
             endpoints.PinTo(core);
+            http2.PinTo(core);
         }
 
         var table = new FigureTable(
             "Loopback",
+            "Over",
             "At once",
             core is null ? "Client (not pinned)" : "Client",
             "Requests/s",
             "CPU µs",
             "B",
-            "CPU × bare"
+            "CPU × bare",
+            "least to most"
         );
-        var addresses = endpoints.Plain(Backends);
-        foreach (var crowd in Crowds)
+        foreach (var course in Courses(endpoints, http2))
         {
-            using var contest = new Contest(addresses);
-            await contest.RunAsync(crowd, length, rounds, table);
+            foreach (var crowd in Crowds)
+            {
+                Console.WriteLine($"{course.Name}, {crowd} at once");
+                using var contest = new Contest(course);
+                await contest.RunAsync(crowd, length, rounds, table);
+            }
         }
 
         table.Show(arguments.Contains(PublishedTables.Option));
         return 0;
+    }
+
+    /// <summary>A short answer, where a handler's share is largest, and one that comes in pieces.</summary>
+    private static Course[] Courses(Endpoints endpoints, ServerProcess http2)
+    {
+        var port = int.Parse(http2.Greeting, CultureInfo.InvariantCulture);
+        var addresses = Endpoints.Addresses("http", port, Backends);
+        return
+        [
+            new Course("HTTP/1.1, 2 B", HttpVersion.Version11, endpoints.Plain(Backends), ""),
+            new Course("HTTP/2, 2 B", HttpVersion.Version20, addresses, "2"),
+            new Course("HTTP/2, 64 KB", HttpVersion.Version20, addresses, "65536"),
+        ];
     }
 }

@@ -14,14 +14,18 @@ internal sealed class PollyHandler : DelegatingHandler
     private readonly ResiliencePipeline<HttpResponseMessage> _pipeline;
 
     public PollyHandler(HttpMessageHandler inner)
-        : base(inner)
-    {
-        _pipeline = new ResiliencePipelineBuilder<HttpResponseMessage>()
+        : this(inner, NewPipeline()) { }
+
+    /// <summary>With a pipeline that other handlers may use too.</summary>
+    public PollyHandler(HttpMessageHandler inner, ResiliencePipeline<HttpResponseMessage> pipeline)
+        : base(inner) => _pipeline = pipeline;
+
+    public static ResiliencePipeline<HttpResponseMessage> NewPipeline() =>
+        new ResiliencePipelineBuilder<HttpResponseMessage>()
             .AddRetry(RetryAtOnce())
             .AddCircuitBreaker(Breaker())
             .AddTimeout(TimeSpan.FromSeconds(10))
             .Build();
-    }
 
     /// <summary>Three attempts in total, the next one at once.</summary>
     public static RetryStrategyOptions<HttpResponseMessage> RetryAtOnce() =>

@@ -10,14 +10,16 @@ namespace Resilience.Benchmarks.Peers;
 internal sealed class RoundRobinPollyHandler : DelegatingHandler
 {
     private readonly ResiliencePipeline<HttpResponseMessage> _retry;
-    private readonly GuardedBackend[] _backends;
-    private uint _position;
+    private readonly PollyBackends _backends;
 
     public RoundRobinPollyHandler(IEnumerable<Uri> addresses, HttpMessageHandler inner)
+        : this(new PollyBackends(addresses), inner) { }
+
+    public RoundRobinPollyHandler(PollyBackends backends, HttpMessageHandler inner)
         : base(inner)
     {
         _retry = new ResiliencePipelineBuilder<HttpResponseMessage>().AddRetry(PollyHandler.RetryAtOnce()).Build();
-        _backends = [.. addresses.Select(address => new GuardedBackend(address, Guard()))];
+        _backends = backends;
     }
 
     protected override async Task<HttpResponseMessage> SendAsync(
@@ -44,19 +46,13 @@ internal sealed class RoundRobinPollyHandler : DelegatingHandler
         }
     }
 
-    private static ResiliencePipeline<HttpResponseMessage> Guard() =>
-        new ResiliencePipelineBuilder<HttpResponseMessage>()
-            .AddCircuitBreaker(PollyHandler.Breaker())
-            .AddTimeout(TimeSpan.FromSeconds(10))
-            .Build();
-
     private ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(
         ResilienceContext context,
         HttpRequestMessage request,
         string pathAndQuery
     )
     {
-        var backend = _backends[Interlocked.Increment(ref _position) % (uint)_backends.Length];
+        var backend = _backends.Next();
         request.RequestUri = new Uri(backend.Address, pathAndQuery);
         return backend.Guard.ExecuteOutcomeAsync(
             static (context, call) => call.Handler.SendOnceAsync(call.Request, context.CancellationToken),
@@ -79,6 +75,4 @@ internal sealed class RoundRobinPollyHandler : DelegatingHandler
             return Outcome.FromException<HttpResponseMessage>(exception);
         }
     }
-
-    private sealed record GuardedBackend(Uri Address, ResiliencePipeline<HttpResponseMessage> Guard);
 }

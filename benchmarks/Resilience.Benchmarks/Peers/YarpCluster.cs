@@ -48,7 +48,8 @@ internal sealed class YarpCluster
     /// <summary>One choice, exactly as the middleware of YARP makes it.</summary>
     public DestinationState? Pick(ILoadBalancingPolicy policy) => policy.PickDestination(_context, _cluster, Available);
 
-    private static DestinationState NewDestination(int index, bool down)
+    /// <summary>One destination with its model and its health.</summary>
+    public static DestinationState NewDestination(int index, bool down)
     {
         var address = string.Create(CultureInfo.InvariantCulture, $"http://10.0.{index / 250}.{index % 250}:8080/");
         var destination = new DestinationState(

@@ -13,6 +13,9 @@ internal static class PublishedTables
     /// <summary>The argument that asks for it; ours, not BenchmarkDotNet's.</summary>
     public const string Option = "--publish";
 
+    /// <summary>The environment variable that names another document with the same places, to leave the real one alone.</summary>
+    private const string OtherDocument = "RESILIENCE_BENCHMARKS_DOCUMENT";
+
     private const string End = "<!-- end -->";
 
     /// <summary>What the host, the job and the other columns would say again in every row.</summary>
@@ -50,7 +53,7 @@ internal static class PublishedTables
         var start = text.IndexOf(marker, StringComparison.Ordinal);
         var end = start < 0 ? -1 : text.IndexOf(End, start, StringComparison.Ordinal);
         return end < 0
-            ? throw new InvalidOperationException($"benchmarks/README.md has no '{marker}' followed by '{End}'.")
+            ? throw new InvalidOperationException($"{Document()} has no '{marker}' followed by '{End}'.")
             : $"{text[..(start + marker.Length)]}\n\n{table}\n{text[end..]}";
     }
 
@@ -59,10 +62,8 @@ internal static class PublishedTables
         var columns = summary.Table.Columns.Where(column => column.NeedToShow && !Hidden.Contains(column.Header));
         var indices = columns.Select(column => column.Index).ToArray();
         var table = new StringBuilder();
-        table.Append(CultureInfo.InvariantCulture, $"Run of {DateTime.UtcNow:yyyy-MM-dd}, ");
-        table.Append(CultureInfo.InvariantCulture, $"{summary.HostEnvironmentInfo.CpuInfo.Value.ProcessorName}, ");
-        table.Append(summary.Reports[0].GetRuntimeInfo());
-        table.Append(CultureInfo.InvariantCulture, $", job '{summary.Reports[0].BenchmarkCase.Job.ResolvedId}'.\n\n");
+        table.Append(CultureInfo.InvariantCulture, $"{Machine.Describe()}, ");
+        table.Append(CultureInfo.InvariantCulture, $"job '{summary.Reports[0].BenchmarkCase.Job.ResolvedId}'.\n\n");
         AppendRow(table, indices.Select(index => summary.Table.FullHeader[index]));
         AppendRow(table, indices.Select(_ => "---"));
         foreach (var row in summary.Table.FullContent)
@@ -78,6 +79,11 @@ internal static class PublishedTables
 
     private static string Document()
     {
+        if (Environment.GetEnvironmentVariable(OtherDocument) is { Length: > 0 } other)
+        {
+            return other;
+        }
+
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             var path = Path.Combine(folder.FullName, "benchmarks", "README.md");

@@ -30,7 +30,7 @@ internal static class EndpointServer
         _ = AcceptAsync(plain, static socket => ValueTask.FromResult<Stream>(new NetworkStream(socket, true)));
         _ = AcceptAsync(secure, socket => AuthenticateAsync(socket, certificate));
         Console.WriteLine($"{((IPEndPoint)plain.LocalEndPoint!).Port} {((IPEndPoint)secure.LocalEndPoint!).Port}");
-        await Console.OpenStandardInput().CopyToAsync(Stream.Null);
+        await StandardInput.EndAsync();
     }
 
     private static Socket Listen()

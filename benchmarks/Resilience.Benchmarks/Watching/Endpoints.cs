@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 
 namespace Resilience.Benchmarks.Watching;
@@ -8,52 +7,22 @@ internal sealed class Endpoints : IDisposable
 {
     private const int HostsPerBlock = 250;
 
-    private readonly Process _process;
+    private readonly ServerProcess _server;
     private readonly int _plainPort;
     private readonly int _securePort;
 
-    private Endpoints(Process process, int plainPort, int securePort)
+    private Endpoints(ServerProcess server)
     {
-        _process = process;
-        _plainPort = plainPort;
-        _securePort = securePort;
+        _server = server;
+        var ports = server.Greeting.Split(' ');
+        _plainPort = int.Parse(ports[0], CultureInfo.InvariantCulture);
+        _securePort = int.Parse(ports[1], CultureInfo.InvariantCulture);
     }
 
-    public static Endpoints Start()
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, EndpointServer.Argument)
-        {
-            // Held open as long as this process lives: its end is what ends the server.
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        var process = Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
-        var ports = process.StandardOutput.ReadLine()?.Split(' ');
-        return ports is [var plain, var secure]
-            ? new Endpoints(
-                process,
-                int.Parse(plain, CultureInfo.InvariantCulture),
-                int.Parse(secure, CultureInfo.InvariantCulture)
-            )
-            : throw new InvalidOperationException("The server of endpoints did not start.");
-    }
+    public static Endpoints Start() => new(ServerProcess.Start(EndpointServer.Argument));
 
-    /// <summary>Keeps the server, all its threads, on one core (Linux).</summary>
-    public void PinTo(string core)
-    {
-        var start = new ProcessStartInfo("taskset", ["-a", "-c", "-p", core, $"{_process.Id}"])
-        {
-            // It tells what it has done, thread by thread.
-            RedirectStandardOutput = true,
-        };
-        using var pin = Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
-        pin.StandardOutput.ReadToEnd();
-        pin.WaitForExit();
-        if (pin.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"The server could not be pinned to core {core}.");
-        }
-    }
+    /// <inheritdoc cref="ServerProcess.PinTo"/>
+    public void PinTo(string core) => _server.PinTo(core);
 
     /// <summary>So many of them, each with an address of its own.</summary>
     public Uri[] Plain(int count) => Addresses("http", _plainPort, count);
@@ -61,14 +30,10 @@ internal sealed class Endpoints : IDisposable
     /// <summary>The same over TLS.</summary>
     public Uri[] Secure(int count) => Addresses("https", _securePort, count);
 
-    public void Dispose()
-    {
-        _process.Kill();
-        _process.WaitForExit();
-        _process.Dispose();
-    }
+    public void Dispose() => _server.Dispose();
 
-    private static Uri[] Addresses(string scheme, int port, int count) =>
+    /// <summary>So many hosts of 127.0.0.0/8 at a port.</summary>
+    public static Uri[] Addresses(string scheme, int port, int count) =>
         [
             .. Enumerable
                 .Range(0, count)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using Resilience.Benchmarks.Running;
 
@@ -21,7 +20,7 @@ internal sealed class FigureTable(string name, params string[] columns)
     public void Show(bool publish)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"Run of {DateTime.UtcNow:yyyy-MM-dd}, {Machine()}.\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"{Machine.Describe()}.\n\n");
         Append(text, columns);
         Append(text, columns.Select(_ => "---"));
         _rows.ForEach(row => Append(text, row));
@@ -38,22 +37,4 @@ internal sealed class FigureTable(string name, params string[] columns)
 
     private static void Append(StringBuilder text, IEnumerable<string> cells) =>
         text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
-
-    private static string Machine()
-    {
-        var processor = "unknown processor";
-        var load = "";
-        if (OperatingSystem.IsLinux())
-        {
-            processor =
-                File.ReadLines("/proc/cpuinfo")
-                    .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
-                    ?.Split(": ")[1]
-                ?? processor;
-            // What else runs there moves every figure: it is part of them.
-            load = $", load of the last minute {File.ReadAllText("/proc/loadavg").Split(' ')[0]}";
-        }
-
-        return $"{processor}, {Environment.ProcessorCount} cores, {RuntimeInformation.FrameworkDescription}{load}";
-    }
 }

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Polly;
+using Polly.CircuitBreaker;
 using Resilience.Backends;
+using Resilience.Benchmarks.Peers;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Selection;
@@ -74,7 +77,9 @@ internal static class ScaleFigures
                 Text(fresh.Bytes),
                 FigureTable.Text(fresh.Microseconds, 2)
             )
-            .Add("every rule on, probed, with requests and failures", Text(worked.Bytes), "-");
+            .Add("every rule on, probed, with requests and failures", Text(worked.Bytes), "-")
+            .Add(Peer("Polly: a circuit breaker alone, used once", _ => UsedPipeline()))
+            .Add(Peer("YARP: a destination with its model", index => YarpCluster.NewDestination(index, down: false)));
 
         static string Text(double bytes) => FigureTable.Text(bytes);
     }
@@ -197,6 +202,38 @@ internal static class ScaleFigures
         var bytes = (double)(Alive() - before) / addresses.Length;
         GC.KeepAlive(definitions);
         return (bytes, time.TotalMicroseconds / addresses.Length);
+    }
+
+    /// <summary>A row for as many of what a peer has for one backend.</summary>
+    private static string[] Peer(string name, Func<int, object> make)
+    {
+        // Once for nothing, as above.
+        Hold(make);
+        var (bytes, microseconds) = Hold(make);
+        return [name, FigureTable.Text(bytes), FigureTable.Text(microseconds, 2)];
+    }
+
+    private static (double Bytes, double Microseconds) Hold(Func<int, object> make)
+    {
+        var held = new object[Backends];
+        var before = Alive();
+        var began = Stopwatch.GetTimestamp();
+        for (var index = 0; index < held.Length; index++)
+        {
+            held[index] = make(index);
+        }
+
+        var time = Stopwatch.GetElapsedTime(began);
+        var bytes = (double)(Alive() - before) / held.Length;
+        GC.KeepAlive(held);
+        return (bytes, time.TotalMicroseconds / held.Length);
+    }
+
+    private static ResiliencePipeline UsedPipeline()
+    {
+        var pipeline = new ResiliencePipelineBuilder().AddCircuitBreaker(new CircuitBreakerStrategyOptions()).Build();
+        pipeline.Execute(static () => { });
+        return pipeline;
     }
 
     private static long Alive()

@@ -10,26 +10,19 @@ namespace Resilience.Backends;
 /// </summary>
 public sealed class Backend : ICircuitOwner
 {
-    /* In flight in the lower 24 bits, attempts ever started above: one interlocked step keeps both. */
-    private const int StartedShift = 24;
-    private const long InFlightMask = (1L << StartedShift) - 1;
-    private const long OneStarted = (1L << StartedShift) + 1;
     private const int Removed = 3;
-    private const int Unlimited = int.MaxValue;
 
     private readonly BackendPool _pool;
     private BackendDefinition _definition;
     private BackendStatus _status;
-    private TaskCompletionSource? _idle;
     private LatencyHistogram? _latency;
-    private long _load;
+    private BackendLoad _load;
     private long _failures;
     private long _probesSucceeded;
     private long _probesFailed;
     private long _probesSkipped;
     private int _administration;
     private int _lastFailure;
-    private int _limit;
 
     /* Smaller than the enumerations that they are: a pool may have ten thousand of these objects. */
     private byte _activeVerdict;
@@ -102,29 +95,22 @@ public sealed class Backend : ICircuitOwner
             : TimeSpan.Zero;
 
     /// <summary>Attempts that hold it now, those whose response body is still being read included.</summary>
-    public int InFlight => (int)(Volatile.Read(ref _load) & InFlightMask);
+    public int InFlight => _load.InFlight;
 
     /// <summary>The most attempts that may hold it at once; <see langword="null"/> if there is no limit.</summary>
-    public int? MaxConcurrentRequests => Volatile.Read(ref _limit) is var limit && limit == Unlimited ? null : limit;
+    public int? MaxConcurrentRequests => _load.Limit;
 
     /// <summary>Whether it has as many attempts in flight as it may have. It is not unhealthy for that.</summary>
-    public bool IsFull => InFlight >= Volatile.Read(ref _limit);
+    public bool IsFull => _load.IsFull;
 
     /// <summary>Attempts ever sent to it.</summary>
-    public long Attempts => Volatile.Read(ref _load) >> StartedShift;
+    public long Attempts => _load.Attempts;
 
     /// <summary>Attempts that failed by its own or its application's fault.</summary>
     public long Failures => Interlocked.Read(ref _failures);
 
     /// <summary>Attempts that have ended, however.</summary>
-    internal long Ended
-    {
-        get
-        {
-            var load = Volatile.Read(ref _load);
-            return (load >> StartedShift) - (load & InFlightMask);
-        }
-    }
+    internal long Ended => _load.Ended;
 
     /// <summary>The last probe's result; <see langword="null"/> before the first.</summary>
     public ProbeResult? LastProbe { get; private set; }
@@ -200,7 +186,7 @@ public sealed class Backend : ICircuitOwner
         {
             do
             {
-                await WhenIdle().WaitAsync(left, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
+                await _load.WhenIdle().WaitAsync(left, _pool.Clock.Provider, cancellationToken).ConfigureAwait(false);
                 if (timeout != Timeout.InfiniteTimeSpan)
                 {
                     var passed = TimeSpan.FromTicks(_pool.Clock.Ticks - startedAt);
@@ -245,7 +231,7 @@ public sealed class Backend : ICircuitOwner
     {
         // Counted in before the state is looked at: who drains sets the state before it looks at the count, so one of
         // the two always sees the other (both steps are full fences).
-        if (!TryCountIn(OneStarted))
+        if (!_load.TryStart())
         {
             return null;
         }
@@ -258,8 +244,8 @@ public sealed class Backend : ICircuitOwner
             return new BackendLease(this, ticket, context.LastAttempt);
         }
 
-        LeavePlace(OneStarted);
-        if (Volatile.Read(ref _limit) != Unlimited && MayPassOn())
+        _load.Undo();
+        if (_load.IsLimited && MayPassOn())
         {
             // The count just undone may have kept out somebody who has gone to wait since.
             OfferPlaces();
@@ -271,9 +257,9 @@ public sealed class Backend : ICircuitOwner
     /// <summary>One attempt less in flight: its place goes to who waits for it, else it is free.</summary>
     internal void Leave()
     {
-        if (Volatile.Read(ref _limit) == Unlimited)
+        if (!_load.IsLimited)
         {
-            LeavePlace(1);
+            _load.Leave();
         }
         else if (!TryPassOn())
         {
@@ -284,7 +270,7 @@ public sealed class Backend : ICircuitOwner
     /// <summary>The second step of leaving, when nobody waited for the place.</summary>
     internal void LeaveFree()
     {
-        LeavePlace(1);
+        _load.Leave();
         // Who has stood in line since looks once more itself, or is seen here: see WaitingLine.TryEnter.
         OfferPlaces();
     }
@@ -292,7 +278,7 @@ public sealed class Backend : ICircuitOwner
     /// <summary>Makes an attempt of a place that was passed on.</summary>
     internal BackendLease Accept(CircuitTicket ticket, BackendLease? previous)
     {
-        Interlocked.Add(ref _load, OneStarted - 1);
+        _load.StartOnPlace();
         return new BackendLease(this, ticket, previous);
     }
 
@@ -303,15 +289,11 @@ public sealed class Backend : ICircuitOwner
         Leave();
     }
 
-    /// <summary>The first step of leaving.</summary>
-    /// <returns>Whether nothing was left in flight.</returns>
-    internal bool CountOut(long amount = 1) => (Interlocked.Add(ref _load, -amount) & InFlightMask) == 0;
+    /// <inheritdoc cref="BackendLoad.CountOut()"/>
+    internal bool CountOut() => _load.CountOut();
 
-    /// <summary>
-    /// The second step of leaving. A thread held up before it wakes a drain that began later, with other attempts in
-    /// flight: who waits must look at the count again.
-    /// </summary>
-    internal void WakeDrains() => Volatile.Read(ref _idle)?.TrySetResult();
+    /// <inheritdoc cref="BackendLoad.WakeDrains"/>
+    internal void WakeDrains() => _load.WakeDrains();
 
     /// <summary>An attempt has got its response headers, has failed, or is not waited for any longer.</summary>
     internal void OnAnswered(in AttemptOutcome outcome, TimeSpan duration, bool isWaitCounted)
@@ -442,8 +424,7 @@ public sealed class Backend : ICircuitOwner
     }
 
     /// <summary>Takes over its own limit, else the pool's. The snapshot that follows wakes those whom it lets in.</summary>
-    internal void ApplyLimit() =>
-        Volatile.Write(ref _limit, Definition.MaxConcurrentRequests ?? _pool.Limit.MaxRequests ?? Unlimited);
+    internal void ApplyLimit() => _load.Limit = Definition.MaxConcurrentRequests ?? _pool.Limit.MaxRequests;
 
     internal void Remove() => Interlocked.Exchange(ref _administration, Removed);
 
@@ -569,65 +550,6 @@ public sealed class Backend : ICircuitOwner
             static (backend, _, state) => Interlocked.Exchange(ref backend._administration, (int)state) != (int)state
         );
 
-    /// <summary>
-    /// Completes when the count in flight has been seen at zero. Who waits puts the source down before it looks at the
-    /// count, who leaves counts out before it looks for the source (all four are full fences): one of the two always
-    /// sees the other, and no wake-up is missed.
-    /// </summary>
-    private Task WhenIdle()
-    {
-        var idle = Volatile.Read(ref _idle);
-        if (idle is null || idle.Task.IsCompleted)
-        {
-            var fresh = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var seen = Interlocked.CompareExchange(ref _idle, fresh, idle);
-            idle = ReferenceEquals(seen, idle) ? fresh : seen!;
-        }
-
-        if (InFlight == 0)
-        {
-            idle.TrySetResult();
-        }
-
-        return idle.Task;
-    }
-
-    /// <summary>
-    /// Counts one in flight, unless the backend is at its limit: by compare and swap, so that the count never exceeds the
-    /// limit, and nobody is refused because of one who is refused himself.
-    /// </summary>
-    private bool TryCountIn(long amount)
-    {
-        var limit = Volatile.Read(ref _limit);
-        if (limit == Unlimited)
-        {
-            Interlocked.Add(ref _load, amount);
-            return true;
-        }
-
-        var seen = Volatile.Read(ref _load);
-        while ((seen & InFlightMask) < limit)
-        {
-            var before = Interlocked.CompareExchange(ref _load, seen + amount, seen);
-            if (before == seen)
-            {
-                return true;
-            }
-
-            seen = before;
-        }
-
-        return false;
-    }
-
-    private void LeavePlace(long amount)
-    {
-        if (CountOut(amount))
-        {
-            WakeDrains();
-        }
-    }
-
     /// <summary>Whether operator and circuit let a place here be given to another request.</summary>
     private bool MayPassOn() =>
         Volatile.Read(ref _administration) == (int)AdministrativeState.Enabled
@@ -641,7 +563,7 @@ public sealed class Backend : ICircuitOwner
     {
         if (
             !_pool.Line.IsAwaited(this)
-            || InFlight > Volatile.Read(ref _limit)
+            || _load.IsOverfull
             || !MayPassOn()
             || !Circuit.TryAcquireTicket(out var ticket)
         )
@@ -664,11 +586,11 @@ public sealed class Backend : ICircuitOwner
     /// </summary>
     private void OfferPlaces()
     {
-        while (_pool.Line.IsAwaited(this) && TryCountIn(1))
+        while (_pool.Line.IsAwaited(this) && _load.TryTakePlace())
         {
             if (!TryPassOn())
             {
-                LeavePlace(1);
+                _load.Leave();
                 if (!MayPassOn())
                 {
                     return;

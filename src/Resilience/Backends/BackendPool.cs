@@ -33,7 +33,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     private readonly IBackendSelector _selector;
     private readonly EventHub<PoolEvent> _events = new(static (item, missed) => item with { Missed = missed });
     private readonly ITimer _timer;
-    private readonly ILogger _logger;
+    private readonly PoolLogger? _lines;
     private readonly Membership _membership = new();
     private Backend[] _backends = [];
     private IMembershipObserver[] _membershipObservers = [];
@@ -84,7 +84,9 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         _failOpenThreshold = options.FailOpenThreshold;
         _limit = new ConcurrencyLimit(options.ConcurrencyLimit);
         _latencyWindow = options.LatencyWindow?.Ticks ?? 0;
-        _logger = loggerFactory?.CreateLogger(TelemetryNames.PoolLogCategory) ?? NullLogger.Instance;
+        _lines = loggerFactory is null
+            ? null
+            : new PoolLogger(loggerFactory.CreateLogger(TelemetryNames.PoolLogCategory), name, Clock);
         _timer = Clock.CreateTimer(static pool => ((BackendPool)pool!).Refresh(), this);
         _events.Subscribe(OnEvent, OnSubscriberFailed);
         Apply(backends);
@@ -129,7 +131,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 
     internal Random Random { get; }
 
-    internal ILogger Logger => _logger;
+    internal ILogger Logger => _lines ?? (ILogger)NullLogger.Instance;
 
     /// <summary>Learns from every attempt's outcome; set once, before the first request.</summary>
     internal IOutcomeObserver? Observer
@@ -288,6 +290,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 
         Instruments.Unwatch(this);
         _timer.Dispose();
+        _lines?.Dispose();
         // The pool's own subscription ends with the others, once its queue is empty.
         _events.Complete();
     }
@@ -413,7 +416,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     {
         try
         {
-            PoolEventLog.Write(_logger, item);
+            PoolEventLog.Write(Logger, item);
         }
         finally
         {
@@ -421,7 +424,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         }
     }
 
-    private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(_logger, exception, Name);
+    private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(Logger, exception, Name);
 
     private Backend Create(BackendDefinition definition, string source, BackendStatus? status = null) =>
         new(this, definition, _circuitRules, source, status);

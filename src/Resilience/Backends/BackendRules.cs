@@ -11,7 +11,7 @@ internal static class BackendRules
     {
         if (address is null || !address.IsAbsoluteUri)
         {
-            return $"is '{Redaction.WithoutUserInfo(address?.OriginalString)}', must be an absolute http or https address such as http://10.0.0.1:8080";
+            return $"is '{Redaction.WithoutSecrets(address?.OriginalString)}', must be an absolute http or https address such as http://10.0.0.1:8080";
         }
 
         if (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps)
@@ -39,7 +39,7 @@ internal static class BackendRules
     public static string? HostProblem(string? host) =>
         host is null || IsHostWithOptionalPort(host)
             ? null
-            : $"is '{Redaction.WithoutUserInfo(host)}', must be a host name with an optional port, such as api.example.com";
+            : $"is '{Redaction.WithoutSecrets(host)}', must be a host name with an optional port, such as api.example.com";
 
     public static string? WeightProblem(int weight) => Ranges.Problem(weight, 0, MaxWeight);
 
@@ -54,7 +54,7 @@ internal static class BackendRules
             : throw new ArgumentException($"A backend's address {NoAddress(address)}.", nameof(address));
     }
 
-    public static string NoAddress(string text) => $"is '{Redaction.WithoutUserInfo(text)}', which is no address";
+    public static string NoAddress(string text) => $"is '{Redaction.WithoutSecrets(text)}', which is no address";
 
     private static bool IsHostWithOptionalPort(string host) =>
         Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)

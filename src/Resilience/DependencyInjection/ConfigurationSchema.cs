@@ -102,7 +102,10 @@ internal sealed class ConfigurationSchema
         if (!string.IsNullOrEmpty(section.Value))
         {
             Refuse(
-                $"is '{Redaction.WithoutUserInfo(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
+                // A list of texts may be one of headers, of which the value may be a secret.
+                ReferenceEquals(_anyKey, Text)
+                    ? "has a value of its own, must be a list"
+                    : $"is '{Redaction.WithoutSecrets(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
             );
             return;
         }
@@ -134,7 +137,7 @@ internal sealed class ConfigurationSchema
     }
 
     private static ConfigurationSchema Value(string what, Func<string, bool> isValid) =>
-        new(text => isValid(text) ? null : $"is '{Redaction.WithoutUserInfo(text)}', must be {what}");
+        new(text => isValid(text) ? null : $"is '{Redaction.WithoutSecrets(text)}', must be {what}");
 
     private static ConfigurationSchema OneOf<T>()
         where T : struct, Enum =>

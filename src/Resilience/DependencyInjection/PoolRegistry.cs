@@ -15,6 +15,7 @@ internal sealed class PoolRegistry
 {
     private readonly Dictionary<string, PoolRegistration> _pools = new(StringComparer.Ordinal);
     private readonly List<(string Client, string Pool)> _clients = [];
+    private readonly List<(string Check, string Pool)> _checks = [];
 
     public IReadOnlyCollection<PoolRegistration> Pools => _pools.Values;
 
@@ -59,12 +60,22 @@ internal sealed class PoolRegistry
         _clients.Add((client, pool));
     }
 
+    public void AddCheck(string check, string pool) => _checks.Add((check, pool));
+
     /// <summary>Whatever is wrong with the registrations themselves.</summary>
     public IEnumerable<string> Problems() =>
-        _clients.Where(each => Find(each.Pool) is null).Select(each => UnknownPool(each.Client, each.Pool));
+        [
+            .. _clients.Where(each => Find(each.Pool) is null).Select(each => UnknownPool(each.Client, each.Pool)),
+            .. _checks.Where(each => Find(each.Pool) is null).Select(each => UnknownPoolOfCheck(each.Check, each.Pool)),
+        ];
 
-    public string UnknownPool(string client, string pool) =>
-        $"The client '{client}' uses the pool '{pool}', which is not registered. Call "
+    public string UnknownPool(string client, string pool) => $"The client '{client}' uses the pool {Unknown(pool)}";
+
+    public string UnknownPoolOfCheck(string check, string pool) =>
+        $"The health check '{check}' is for the pool {Unknown(pool)}";
+
+    private string Unknown(string pool) =>
+        $"'{pool}', which is not registered. Call "
         + $"services.AddResilientBackends(\"{pool}\", ...). Registered: {Names()}.";
 
     private string Names() => _pools.Count == 0 ? "none" : string.Join(", ", _pools.Keys.Select(name => $"'{name}'"));

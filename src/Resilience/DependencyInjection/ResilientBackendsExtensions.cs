@@ -9,6 +9,7 @@ using Resilience.DependencyInjection;
 using Resilience.Health;
 using Resilience.Health.Active;
 using Resilience.Http;
+using Resilience.Primitives;
 using Resilience.Retries;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -97,6 +98,10 @@ public static class ResilientBackendsExtensions
     /// <param name="name">The check's name; the pool's if <see langword="null"/>.</param>
     /// <param name="failureStatus">What is said instead of unhealthy, if anything.</param>
     /// <param name="tags">Tags to choose checks by.</param>
+    /// <exception cref="ArgumentException">An option is out of its range; the message names all that are.</exception>
+    /// <exception cref="OptionsValidationException">
+    /// At the host's start: the pool is not registered. Without a host the first check says so.
+    /// </exception>
     public static IHealthChecksBuilder AddResilientBackends(
         this IHealthChecksBuilder builder,
         string pool,
@@ -110,15 +115,16 @@ public static class ResilientBackendsExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(pool);
         var options = new BackendPoolHealthCheckOptions();
         configure?.Invoke(options);
+        Ranges.ThrowIfAny("health check's options", options.Problems());
+        var check = name ?? pool;
+        var registry = AddCore(builder.Services);
+        registry.AddCheck(check, pool);
         return builder.Add(
             new HealthCheckRegistration(
-                name ?? pool,
+                check,
                 services => new BackendPoolHealthCheck(
                     services.GetKeyedService<BackendPool>(pool)
-                        ?? throw new InvalidOperationException(
-                            $"The health check '{name ?? pool}' is for the pool '{pool}', which is not registered. "
-                                + $"Call AddResilientBackends(\"{pool}\", ...) on the services."
-                        ),
+                        ?? throw new InvalidOperationException(registry.UnknownPoolOfCheck(check, pool)),
                     options
                 ),
                 failureStatus,

@@ -21,6 +21,9 @@ internal sealed class BackendSearch(
     /// <summary>Why the search ended in vain, if it was for want of a place.</summary>
     public Overload Overload { get; private set; }
 
+    /// <summary>Whether the search ended in vain because none can be taken and none is worth waiting for.</summary>
+    public bool HasFoundNone { get; private set; }
+
     /// <param name="last">The request's last attempt, if there was one.</param>
     /// <param name="attempts">Attempts that count.</param>
     /// <param name="contentReleased">Ends when no attempt reads the request's content any more.</param>
@@ -112,6 +115,7 @@ internal sealed class BackendSearch(
                 var prospect = pool.ProspectOf(snapshot, pinned);
                 if (prospect == Prospect.None)
                 {
+                    HasFoundNone = true;
                     end = QueueTelemetry.Gone;
                     return null;
                 }

@@ -41,7 +41,7 @@ internal static class Buffering
 
     /// <summary>Reads a response's body, once and to its end.</summary>
     /// <returns>The same bytes under the same headers.</returns>
-    /// <exception cref="IOException">It ended early, or broke.</exception>
+    /// <exception cref="HttpRequestException">It ended early, or broke: as it comes where HttpClient reads the body.</exception>
     public static async ValueTask<HttpContent> ReadResponseAsync(
         HttpContent content,
         int length,
@@ -50,6 +50,29 @@ internal static class Buffering
     )
     {
         var bytes = new byte[length];
+        try
+        {
+            await ReadToEndAsync(content, bytes, isAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException problem)
+        {
+            throw new HttpRequestException(
+                problem is HttpIOException { HttpRequestError: var error } ? error : HttpRequestError.Unknown,
+                "The response's body broke while it was read into memory.",
+                problem
+            );
+        }
+
+        return Copy(content, bytes);
+    }
+
+    private static async ValueTask ReadToEndAsync(
+        HttpContent content,
+        byte[] bytes,
+        bool isAsync,
+        CancellationToken cancellationToken
+    )
+    {
         if (isAsync)
         {
             var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
@@ -65,8 +88,6 @@ internal static class Buffering
             body.ReadExactly(bytes);
 #pragma warning restore CA1849
         }
-
-        return Copy(content, bytes);
     }
 
     private static ByteArrayContent Copy(HttpContent content, byte[] bytes)

@@ -10,6 +10,12 @@ namespace Resilience.Http;
 /// </summary>
 public sealed class NoBackendAvailableException : HttpRequestException
 {
+    /// <summary>
+    /// The key under which the <see cref="Exception.Data"/> of a request's last failure says that no backend could be taken
+    /// for its retry, in the words of this exception.
+    /// </summary>
+    public const string DataKey = "Resilience.NoBackendAvailable";
+
     private const int MostNamed = 5;
 
     /// <summary>Creates the exception without a pool; for tests of those who catch it.</summary>

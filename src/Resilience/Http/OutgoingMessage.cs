@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Http.Headers;
 using Resilience.Backends;
 using Resilience.Telemetry;
 using Resilience.Timeouts;
@@ -12,12 +13,14 @@ namespace Resilience.Http;
 internal struct OutgoingMessage
 {
     private const string Expect = "Expect";
+    private const string Authorization = "Authorization";
 
     private Uri _address;
     private HttpMethod _method;
     private HttpContent? _content;
     private RequestPath _path;
     private TraceHeaders _traceHeaders;
+    private HeaderStringValues _authorization;
     private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
     private Uri? _target;
@@ -62,6 +65,7 @@ internal struct OutgoingMessage
         _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
+        request.Headers.NonValidated.TryGetValues(Authorization, out _authorization);
     }
 
     /// <summary>
@@ -121,7 +125,9 @@ internal struct OutgoingMessage
     /// <param name="idleWrite">How long a write of its content may wait for the backend to take it.</param>
     public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite)
     {
-        // Both may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET.
+        // All may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET, and takes
+        // the authorization away before it goes to where it was sent.
+        RestoreAuthorization();
         Request.Method = _method;
         Request.RequestUri = _target = RequestAddress.On(backend, _path, ref seen);
         _traceHeaders.Restore(Request);
@@ -182,6 +188,7 @@ internal struct OutgoingMessage
     {
         try
         {
+            RestoreAuthorization();
             Request.Method = _method;
             Request.RequestUri = _address;
             Request.Content = _content;
@@ -212,6 +219,20 @@ internal struct OutgoingMessage
         {
             Request.Headers.ExpectContinue = false;
             _isExpectationTaken = true;
+        }
+    }
+
+    /// <summary>Only after a redirect: a handler within that has taken it away by itself meant to.</summary>
+    private readonly void RestoreAuthorization()
+    {
+        if (
+            _authorization.Count > 0
+            && _target is not null
+            && !ReferenceEquals(Request.RequestUri, _target)
+            && !Request.Headers.NonValidated.Contains(Authorization)
+        )
+        {
+            Request.Headers.TryAddWithoutValidation(Authorization, _authorization);
         }
     }
 

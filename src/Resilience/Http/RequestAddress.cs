@@ -33,7 +33,7 @@ internal static class RequestAddress
             && address is { PathAndQuery: "/", UserInfo.Length: 0, Fragment.Length: 0 }
         )
             ? null
-            : $"is '{Redaction.WithoutUserInfo(address.IsAbsoluteUri ? address.GetLeftPart(UriPartial.Path) : address.OriginalString)}', "
+            : $"is '{Redaction.WithoutSecrets(address.IsAbsoluteUri ? address.GetLeftPart(UriPartial.Path) : address.OriginalString)}', "
                 + "must be an absolute http or https address without a path, such as http://my-service/";
 
     /// <summary>

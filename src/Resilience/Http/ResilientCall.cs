@@ -16,9 +16,6 @@ namespace Resilience.Http;
 /// </summary>
 internal sealed class ResilientCall
 {
-    private const string AmbientDeadline = "ambient deadline";
-    private const string DeadlineSetting = "Deadline.Current";
-
     private BackendPool _pool = null!;
     private RequestPolicy _policy = null!;
     private ResilientRequestOptions? _options;
@@ -38,6 +35,7 @@ internal sealed class ResilientCall
     private Expiry _expiry;
     private bool _isAmbientDeadline;
     private bool _isBudgetExhausted;
+    private bool _isWithoutBackend;
     private bool _hasContentFailed;
     private bool _isBuffered;
     private bool _hasSearched;
@@ -47,17 +45,6 @@ internal sealed class ResilientCall
 
     /// <summary>Of earlier requests, the one thing that is left for the next.</summary>
     private SeenPaths _seenPaths;
-
-    /// <summary>Why the time of an attempt was up.</summary>
-    private enum Expiry : byte
-    {
-        None,
-        Attempt,
-        Total,
-        Deadline,
-        Caller,
-        IdleWrite,
-    }
 
     /// <summary>The caller's message, aimed at the backend of the attempt under way.</summary>
     public HttpRequestMessage Request => _message.Request;
@@ -249,7 +236,7 @@ internal sealed class ResilientCall
             lease.Report(outcome);
         }
 
-        if (TimeoutOf(outcome) is { } timeout)
+        if (_expiry.TimeoutKind(outcome) is { } timeout)
         {
             RequestTelemetry.RecordTimeout(_pool, timeout);
         }
@@ -309,6 +296,12 @@ internal sealed class ResilientCall
         var search = Search();
         var lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
         _overload = search.Overload;
+        if (search.HasFoundNone && _lease is not null)
+        {
+            _isWithoutBackend = true;
+            RequestTelemetry.RecordSuppression(_lease, _attempts, SuppressionReasons.NoBackend);
+        }
+
         return lease;
     }
 
@@ -420,17 +413,6 @@ internal sealed class ResilientCall
         : _hasContentFailed ? "request"
         : _overload != Overload.None ? "overloaded"
         : null;
-
-    private string? TimeoutOf(in AttemptOutcome outcome) =>
-        _expiry switch
-        {
-            Expiry.Attempt => TimeoutKinds.Attempt,
-            Expiry.Total => TimeoutKinds.Total,
-            Expiry.Deadline => TimeoutKinds.Deadline,
-            Expiry.IdleWrite => TimeoutKinds.IdleWrite,
-            Expiry.None when outcome.Failure == FailureKind.ConnectTimeout => TimeoutKinds.Connect,
-            _ => null,
-        };
 
     private AttemptOutcome Classify() =>
         _expiry switch
@@ -553,12 +535,9 @@ internal sealed class ResilientCall
     {
         var surfaced = _expiry switch
         {
+            Expiry.None => exception,
             Expiry.Caller => new TaskCanceledException(exception.Message, exception, _callerToken),
-            Expiry.Attempt => TimedOut("attempt timeout", "Timeouts:Attempt", exception),
-            Expiry.Total => TimedOut("total timeout", "Timeouts:Total", exception),
-            Expiry.Deadline => TimedOut(AmbientDeadline, DeadlineSetting, exception),
-            Expiry.IdleWrite => TimedOut("idle write timeout", "Timeouts:IdleWrite", exception),
-            _ => exception,
+            _ => TimedOut(exception),
         };
         surfaced.Data[Attempts.DataKey] = Attempts.Describe(_lease);
         if (_isBudgetExhausted)
@@ -566,6 +545,15 @@ internal sealed class ResilientCall
             surfaced.Data[RetryPolicy.BudgetExhaustedKey] =
                 $"The retry budget of pool '{_pool.Name}' refused attempt {_attempts + 1} of at most "
                 + $"{_policy.Retry.MaxAttempts}: too large a share of recent requests were retries (Retry:Budget).";
+        }
+
+        if (_isWithoutBackend)
+        {
+            var refusal = new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend);
+            surfaced.Data[NoBackendAvailableException.DataKey] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"Attempt {_attempts + 1} of at most {_policy.Retry.MaxAttempts} was not made. {refusal.Message}"
+            );
         }
 
         if (ReferenceEquals(surfaced, exception))
@@ -587,7 +575,7 @@ internal sealed class ResilientCall
         _callerToken.ThrowIfCancellationRequested();
         _expiry = Expiry.Deadline;
         RequestTelemetry.RecordTimeout(_pool, TimeoutKinds.Deadline);
-        throw TimedOut(AmbientDeadline, DeadlineSetting, cause: null);
+        throw TimedOut(cause: null);
     }
 
     private void SetDeadline(TimeSpan total)
@@ -600,12 +588,13 @@ internal sealed class ResilientCall
         }
     }
 
-    private TaskCanceledException TimedOut(string which, string setting, Exception? cause)
+    private TaskCanceledException TimedOut(Exception? cause)
     {
+        var (limit, setting) = _expiry.Limit();
         var elapsed = TimeSpan.FromTicks(_pool.Clock.Ticks - _startedAt).TotalSeconds;
         var message = string.Create(
             CultureInfo.InvariantCulture,
-            $"The request to pool '{_pool.Name}' was ended by its {which} ({setting}) after {elapsed:0.0##} s. Attempts: {Attempts.InWords(_lease)}."
+            $"The request to pool '{_pool.Name}' was ended by its {limit} ({setting}) after {elapsed:0.0##} s. Attempts: {Attempts.InWords(_lease)}."
         );
         return new TaskCanceledException(message, new TimeoutException(message, cause));
     }
@@ -613,6 +602,9 @@ internal sealed class ResilientCall
     /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>
     private void Forget()
     {
+        // The pool too: calls are kept for as long as the process lives, and must not keep one that was disposed.
+        _pool = null!;
+        _policy = null!;
         _options = null;
         _callerToken = default;
         _message = default;
@@ -625,6 +617,7 @@ internal sealed class ResilientCall
         _expiry = Expiry.None;
         _isAmbientDeadline = false;
         _isBudgetExhausted = false;
+        _isWithoutBackend = false;
         _hasContentFailed = false;
         _isBuffered = false;
         _hasSearched = false;

@@ -7,4 +7,5 @@ internal static class SuppressionReasons
     public const string NotReplayable = "not_replayable";
     public const string Deadline = "deadline";
     public const string Budget = "budget";
+    public const string NoBackend = "no_backend";
 }

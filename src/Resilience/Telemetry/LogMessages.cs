@@ -57,6 +57,13 @@ internal static partial class LogMessages
     public static partial void CircuitChanged(ILogger logger, string pool, string backend, string from, string to);
 
     [LoggerMessage(
+        112,
+        LogLevel.Warning,
+        "Pool {Pool}: {Count} lines of event {Event} were left out, they came too fast; metrics and the snapshot tell of all"
+    )]
+    public static partial void LinesLeftOut(ILogger logger, string pool, int count, int @event);
+
+    [LoggerMessage(
         115,
         LogLevel.Information,
         "Pool {Pool}: circuit of {Backend} would have opened ({Reason}), but only measures; the last failure: {Failure}"
@@ -121,7 +128,7 @@ internal static partial class LogMessages
     [LoggerMessage(
         207,
         LogLevel.Error,
-        "Pool {Pool}: a logger or a listener to metrics threw when it was told of a probe; probing goes on"
+        "Pool {Pool}: a listener to metrics threw when it was told of a probe; probing goes on"
     )]
     public static partial void ProbeListenerThrew(ILogger logger, Exception exception, string pool);
 

@@ -64,16 +64,4 @@ public sealed class StalledBodyTests : ResilienceTest
         client["a"].Failures.Should().BePositive();
         client["b"].Failures.Should().Be(0);
     }
-
-    /// <summary>Lets time pass until whoever waits has lost patience.</summary>
-    private static Task PastAsync(FakeTime time, Task waiting) =>
-        Eventually.BecomesTrueAsync(
-            () =>
-            {
-                time.Advance(TimeSpan.FromSeconds(1));
-                return waiting.IsCompleted;
-            },
-            Limits.Wait,
-            "the wait has ended"
-        );
 }

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Security;
@@ -19,6 +19,7 @@ internal sealed class BackendProcess : IAsyncDisposable
     private readonly BackendProtocols _protocols;
     private readonly bool _https;
     private readonly NetworkNamespace? _network;
+    private readonly string? _ledger;
     private RunningBackend _running;
     private HttpClient _control;
 
@@ -27,6 +28,7 @@ internal sealed class BackendProcess : IAsyncDisposable
         bool https,
         BackendProtocols protocols,
         RunningBackend running,
+        string? ledger,
         NetworkNamespace? network = null
     )
     {
@@ -34,6 +36,7 @@ internal sealed class BackendProcess : IAsyncDisposable
         _https = https;
         _protocols = protocols;
         _running = running;
+        _ledger = ledger;
         _network = network;
         _control = CreateControlClient();
     }
@@ -61,11 +64,13 @@ internal sealed class BackendProcess : IAsyncDisposable
     /// <param name="port">Its port, or 0 for a free one that stays its own over restarts.</param>
     /// <param name="https">Whether it speaks TLS, with a certificate of its own making.</param>
     /// <param name="protocols">The protocols it speaks.</param>
+    /// <param name="ledger">The file that keeps its record beyond its life; it then answers none.</param>
     public static async Task<BackendProcess> StartAsync(
         string name,
         int port = 0,
         bool https = false,
-        BackendProtocols protocols = BackendProtocols.Http1And2
+        BackendProtocols protocols = BackendProtocols.Http1And2,
+        string? ledger = null
     )
     {
         for (var attempt = 1; ; attempt++)
@@ -73,8 +78,8 @@ internal sealed class BackendProcess : IAsyncDisposable
             try
             {
                 var chosen = port == 0 ? TestPorts.Next() : port;
-                var running = await RunningBackend.StartAsync(name, chosen, https, protocols);
-                return new BackendProcess(name, https, protocols, running);
+                var running = await RunningBackend.StartAsync(name, chosen, https, protocols, ledger);
+                return new BackendProcess(name, https, protocols, running, ledger);
             }
             catch (AddressInUseException) when (port == 0 && attempt < StartAttempts)
             {
@@ -88,7 +93,7 @@ internal sealed class BackendProcess : IAsyncDisposable
     /// cannot be started again.
     /// </summary>
     /// <remarks>Needs what <see cref="NetworkNamespace.Obstacle"/> says.</remarks>
-    public static async Task<BackendProcess> StartIsolatedAsync(string name)
+    public static async Task<BackendProcess> StartIsolatedAsync(string name, string? ledger = null)
     {
         // Its ports are all its own.
         const int Port = 8080;
@@ -97,12 +102,13 @@ internal sealed class BackendProcess : IAsyncDisposable
             Port,
             https: false,
             BackendProtocols.Http1And2,
+            ledger,
             isIsolated: true
         );
         try
         {
             var network = await NetworkNamespace.ConnectAsync(running.Ready.Pid);
-            return new BackendProcess(name, https: false, BackendProtocols.Http1And2, running, network);
+            return new BackendProcess(name, https: false, BackendProtocols.Http1And2, running, ledger, network);
         }
         catch
         {
@@ -132,7 +138,7 @@ internal sealed class BackendProcess : IAsyncDisposable
     {
         var port = Port;
         await _running.DisposeAsync();
-        _running = await RunningBackend.StartAsync(Name, port, _https, _protocols);
+        _running = await RunningBackend.StartAsync(Name, port, _https, _protocols, _ledger);
         _control.Dispose();
         _control = CreateControlClient();
     }
@@ -151,7 +157,8 @@ internal sealed class BackendProcess : IAsyncDisposable
 
     /// <summary>Sets what it does to every request.</summary>
     /// <param name="kind">
-    /// <c>none</c>, <c>hang</c>, <c>first-byte</c>, <c>abort</c>, <c>delay</c>, or a status code such as <c>503</c>.
+    /// <c>none</c>, <c>hang</c>, <c>first-byte</c>, <c>stall</c>, <c>break</c>, <c>abort</c>, <c>delay</c>, or a status
+    /// code such as <c>503</c>.
     /// </param>
     /// <param name="delay">How long it waits first.</param>
     /// <param name="strikesHealth">Whether to those for <c>/health</c> too.</param>
@@ -170,8 +177,16 @@ internal sealed class BackendProcess : IAsyncDisposable
 
     /// <summary>Lets a packet filter drop whatever comes to it from now on, without a word.</summary>
     /// <exception cref="InvalidOperationException">It is not isolated.</exception>
-    public Task DropPacketsAsync() =>
-        _network?.DropPacketsAsync() ?? throw new InvalidOperationException("It has no network of its own.");
+    public Task DropPacketsAsync() => Network.FilterAsync("drop");
+
+    /// <summary>Lets a packet filter drop that share of what comes to it, from 1 to 99 of a hundred packets.</summary>
+    /// <exception cref="InvalidOperationException">It is not isolated.</exception>
+    public Task LosePacketsAsync(int percent) =>
+        Network.FilterAsync(string.Create(CultureInfo.InvariantCulture, $"numgen random mod 100 < {percent} drop"));
+
+    /// <summary>Lets every packet pass again.</summary>
+    /// <exception cref="InvalidOperationException">It is not isolated.</exception>
+    public Task PassPacketsAsync() => Network.FilterAsync("accept");
 
     /// <summary>Sets what <c>/health</c> answers, and after how long.</summary>
     public Task SetHealthAsync(int status, TimeSpan delay = default) =>
@@ -192,6 +207,9 @@ internal sealed class BackendProcess : IAsyncDisposable
         _control.Dispose();
         await _running.DisposeAsync();
     }
+
+    private NetworkNamespace Network =>
+        _network ?? throw new InvalidOperationException("It has no network of its own.");
 
     private static int Milliseconds(TimeSpan time) => checked((int)time.TotalMilliseconds);
 

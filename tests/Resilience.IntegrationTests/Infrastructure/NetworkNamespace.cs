@@ -45,15 +45,21 @@ internal sealed class NetworkNamespace
         return new NetworkNamespace(processId, there);
     }
 
-    /// <summary>Drops every packet that comes in from now on; connections are neither refused nor reset.</summary>
-    public Task DropPacketsAsync() =>
+    /// <summary>
+    /// Does that to every packet that comes in from now on, instead of what was done to it before; connections are
+    /// neither refused nor reset.
+    /// </summary>
+    /// <param name="rule">In the words of nftables, such as <c>drop</c>.</param>
+    public Task FilterAsync(string rule) =>
         RunAsync(
             "nsenter",
             $"--net=/proc/{_processId}/ns/net nft -f -",
-            """
+            $$"""
+            flush ruleset
             table inet hole {
                 chain incoming {
-                    type filter hook input priority 0; policy drop;
+                    type filter hook input priority 0; policy accept;
+                    {{rule}}
                 }
             }
 

@@ -157,6 +157,35 @@ public abstract class ResilienceTest : IAsyncLifetime
         return await sending.WaitAsync(Limits.Wait);
     }
 
+    /// <summary>Lets time pass until whoever waits has lost patience.</summary>
+    private protected static Task PastAsync(FakeTime time, Task waiting) =>
+        Eventually.BecomesTrueAsync(
+            () =>
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                return waiting.IsCompleted;
+            },
+            Limits.Wait,
+            "the wait has ended"
+        );
+
+    /// <summary>Sends, and when the request has arrived lets time pass until whoever waits for it has lost patience.</summary>
+    private protected static async Task<HttpResponseMessage> SendToTheEndAsync(
+        Func<Task<bool>> hasArrived,
+        FakeTime time,
+        Func<Task<HttpResponseMessage>> send
+    )
+    {
+        var sending = send();
+        await Eventually.BecomesTrueAsync(
+            async () => sending.IsCompleted || await hasArrived(),
+            Limits.Wait,
+            "the request is answered, or has arrived"
+        );
+        await PastAsync(time, sending);
+        return await sending;
+    }
+
     private protected async Task<ResilientClient> ConnectByHostAsync(Action<ResilientBackendsOptions> configure)
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);

@@ -29,12 +29,14 @@ internal sealed class RunningBackend : IAsyncDisposable
 
     public bool IsRunning => !_process.HasExited;
 
+    /// <param name="ledger">The file that it writes a line into for each request; none if null.</param>
     /// <param name="isIsolated">Whether it runs in a network namespace of its own, which ends with it.</param>
     public static async Task<RunningBackend> StartAsync(
         string name,
         int port,
         bool https,
         BackendProtocols protocols,
+        string? ledger = null,
         bool isIsolated = false
     )
     {
@@ -66,6 +68,12 @@ internal sealed class RunningBackend : IAsyncDisposable
             // Its namespace has no address yet.
             start.ArgumentList.Add("--address");
             start.ArgumentList.Add("0.0.0.0");
+        }
+
+        if (ledger is not null)
+        {
+            start.ArgumentList.Add("--ledger");
+            start.ArgumentList.Add(ledger);
         }
 
         if (https)

@@ -18,7 +18,7 @@ public sealed partial class HouseTests
     private static readonly Dictionary<string, string[]> MayKnow = new()
     {
         ["Primitives"] = [],
-        ["Telemetry"] = [],
+        ["Telemetry"] = ["Primitives"],
         ["CircuitBreaking"] = ["Primitives"],
         ["Retries"] = ["Primitives"],
         ["Timeouts"] = ["Primitives"],

@@ -128,7 +128,6 @@ public sealed class BackendDefinitionTests
     [Theory]
     [InlineData("")]
     [InlineData("a/b")]
-    [InlineData("a?b")]
     [InlineData("a#b")]
     [InlineData("a b")]
     [InlineData("a:99999")]

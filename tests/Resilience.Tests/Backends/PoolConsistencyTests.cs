@@ -7,7 +7,7 @@ namespace Resilience.Tests.Backends;
 
 /// <summary>
 /// Law 12: the snapshot is derived from the states, no update is lost, and at rest the two are equal; readers take no
-/// lock (R130).
+/// lock (R130, R148).
 /// </summary>
 public sealed class PoolConsistencyTests
 {

@@ -321,7 +321,7 @@ public sealed class PoolEventsTests
     }
 
     [Fact]
-    public async Task Log_StateChange_IsOneLineWithItsReason()
+    public async Task Log_StateChange_IsOneLineWithItsReason_R165()
     {
         var logs = new CollectingLoggerFactory { MinimumLevel = LogLevel.Information };
         var pool = new BackendPool(

@@ -225,6 +225,16 @@ public sealed class ConfigurationErrorTests
             { "Backends:0:Address", "1user:secret@a" },
             { "Backends:0:Address", "http://user:secret@a:99999" },
             { "Backends:0:Host", "user:secret@a" },
+            { "Backends:0:Address", "http://a/?key=secret" },
+            { "Backends:0:Address", "a/?key=secret" },
+            { "Backends:0:Address", "http://user:pass?secret@a" },
+            { "Backends:0:Address", "http://a:99999/?key=b@secret" },
+            { "Backends:0:HealthAddress", "a?key=secret" },
+            { "Backends:0:Host", "a?key=secret" },
+            { "LogicalAddress", "a?key=secret" },
+            { "LogicalAddress", "http://a/?key=secret" },
+            { "HealthCheck:Path", "health?key=secret" },
+            { "HealthCheck:Path", "/health?key=secret#x" },
             { "Backends:1", "http://user:secret@a" },
             { "Backends", "http://user:secret@a" },
             { "LogicalAddress", "http://user:secret@a/" },
@@ -253,7 +263,7 @@ public sealed class ConfigurationErrorTests
 
     [Theory]
     [MemberData(nameof(Credentials))]
-    public void Configuration_UserInfoAnywhere_IsRefusedAndNeverRepeated(string key, string value)
+    public void Configuration_SecretInAWrongAddress_IsRefusedAndNeverRepeated(string key, string value)
     {
         var failures = FailuresOf((key, value));
 

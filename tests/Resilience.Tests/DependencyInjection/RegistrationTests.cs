@@ -99,6 +99,7 @@ public sealed class RegistrationTests
         retry.Multiplier.Should().Be(3);
     }
 
+    /// <summary>R127: one section carries health checks, passive detection, circuit, retry and timeouts.</summary>
     [Fact]
     public async Task AddResilientBackends_EverySettingInASection_IsBound()
     {

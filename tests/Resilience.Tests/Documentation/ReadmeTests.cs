@@ -46,6 +46,7 @@ public sealed partial class ReadmeTests
         introduction.Should().ContainAll("short bursts of failures: overload", "Health checks are for what lasts");
     }
 
+    /// <summary>R17, R51: what a user writes, and it serves.</summary>
     [Fact]
     public async Task QuickStart_HostStarted_ServesThePool()
     {

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Resilience.Backends;
 using Resilience.Health;
 using Resilience.Tests.Backends;
@@ -143,7 +145,67 @@ public sealed class BackendPoolHealthCheckTests
 
         (await check.Should().ThrowAsync<InvalidOperationException>())
             .Which.Message.Should()
-            .Contain("the pool 'catalogue', which is not registered");
+            .Contain("the pool 'catalogue', which is not registered")
+            .And.Contain("Registered: 'catalog'");
+    }
+
+    [Fact]
+    public async Task Registered_ForAPoolThatIsNot_KeepsTheHostFromStarting()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Services.AddResilientBackends("catalog", options => options.AddBackend("http://a:80"));
+        builder.Services.AddResilientBackends("orders", options => options.AddBackend("http://b:80"));
+        builder.Services.AddHealthChecks().AddResilientBackends("catalogue", name: "backends");
+        using var host = builder.Build();
+
+        var start = () => host.StartAsync();
+
+        (await start.Should().ThrowAsync<OptionsValidationException>())
+            .Which.Failures.Should()
+            .Equal(
+                "The health check 'backends' is for the pool 'catalogue', which is not registered. Call "
+                    + "services.AddResilientBackends(\"catalogue\", ...). Registered: 'catalog', 'orders'."
+            );
+    }
+
+    [Fact]
+    public async Task Registered_WhereThereIsNoPoolAtAll_KeepsTheHostFromStarting()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Services.AddHealthChecks().AddResilientBackends("catalog");
+        using var host = builder.Build();
+
+        var start = () => host.StartAsync();
+
+        (await start.Should().ThrowAsync<OptionsValidationException>())
+            .Which.Message.Should()
+            .Contain("Registered: none");
+    }
+
+    [Fact]
+    public async Task Registered_BeforeItsPool_Starts()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Services.AddHealthChecks().AddResilientBackends("catalog");
+        builder
+            .Services.AddResilientBackends("catalog", options => options.AddBackend("http://a:80"))
+            .UseHealthProbe(_ => new RecordingProbe());
+        using var host = builder.Build();
+
+        await host.StartAsync();
+
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public void Registered_OptionsOutOfRange_AreRefusedAtOnce()
+    {
+        var register = () =>
+            new ServiceCollection()
+                .AddHealthChecks()
+                .AddResilientBackends("catalog", options => options.DegradedBelow = 2);
+
+        register.Should().Throw<ArgumentException>().WithMessage("*DegradedBelow*");
     }
 
     private void Fell(BackendPool pool, int count)

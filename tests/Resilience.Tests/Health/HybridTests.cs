@@ -9,7 +9,7 @@ namespace Resilience.Tests.Health;
 
 /// <summary>
 /// Probes and requests judge the same backends, each on its own evidence, and one state follows from both (R30, R50, R77,
-/// R151, C-19).
+/// R106, R151, C-19).
 /// </summary>
 public sealed class HybridTests
 {

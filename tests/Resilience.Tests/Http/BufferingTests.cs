@@ -119,6 +119,27 @@ public sealed class BufferingTests
         rig["b1"].Failures.Should().Be(1);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Response_BodyBreaksEverywhere_FailsAsItDoesWhenHttpClientReadsIt(bool isAsync)
+    {
+        using var rig = new HttpRig(1, options => (options.BufferResponsesUpTo, options.Retry.MaxAttempts) = (5, 1));
+        var reset = new IOException("reset");
+        rig.On("b1", Answers.Body(Body("hel"u8.ToArray(), reset, 5)));
+
+        var sending = () => rig.SendAsync(isAsync: isAsync);
+
+        var thrown = (await sending.Should().ThrowAsync<HttpRequestException>()).Which;
+        thrown.InnerException.Should().BeSameAs(reset);
+        thrown
+            .GetAttempts()
+            .Should()
+            .ContainSingle()
+            .Which.Outcome.Should()
+            .Be(new AttemptOutcome(OutcomeKind.Failure, FailureKind.ConnectionLost, IsRetryable: true));
+    }
+
     [Fact]
     public async Task Response_BodyEndsEarly_ComesFromAnotherBackend()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Logging;
 using Resilience.Backends;
 using Resilience.Http;
 using Resilience.Tests.Infrastructure;
@@ -20,7 +21,7 @@ internal sealed class HttpRig : IDisposable
         int backends = 1,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null,
+        ILoggerFactory? loggers = null,
         string name = "catalog"
     )
         : this(Enumerable.Range(1, backends).Select(Define), configure, configurePool, loggers, name) { }
@@ -29,7 +30,7 @@ internal sealed class HttpRig : IDisposable
         IEnumerable<BackendDefinition> backends,
         Action<ResilientHandlerOptions>? configure = null,
         Action<BackendPoolOptions>? configurePool = null,
-        CollectingLoggerFactory? loggers = null,
+        ILoggerFactory? loggers = null,
         string name = "catalog"
     )
     {

@@ -101,6 +101,58 @@ public sealed class OutgoingMessageTests
         request.Method.Should().Be(HttpMethod.Put);
     }
 
+    /// <summary>
+    /// A transport that follows redirects takes the authorization away before it goes elsewhere; another backend of the
+    /// pool gets it all the same, and so does the caller.
+    /// </summary>
+    [Theory]
+    [InlineData("Bearer secret")]
+    [InlineData("not valid, but the caller's")]
+    public async Task Send_RedirectedOnTheWay_TheNextAttemptHasTheAuthorizationAgain(string value)
+    {
+        using var rig = new HttpRig(2).On("b1", RedirectedTo("http://elsewhere/", Answers.Status(503)));
+        using var request = HttpRig.Get();
+        request.Headers.TryAddWithoutValidation("Authorization", value);
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests[1].Uri.Should().Be("http://b2/");
+        rig.Transport.Requests[1].Headers["Authorization"].Should().Be(value);
+        request.Headers.NonValidated["Authorization"].ToString().Should().Be(value);
+    }
+
+    [Fact]
+    public async Task Send_RedirectedAndAnswered_TheMessageIsTheCallersAgain()
+    {
+        using var rig = new HttpRig().On("b1", RedirectedTo("http://elsewhere/", Answers.Ok));
+        using var request = HttpRig.Get();
+        request.Headers.Authorization = new("Bearer", "secret");
+
+        using var response = await rig.SendAsync(request);
+
+        request.Headers.Authorization.ToString().Should().Be("Bearer secret");
+    }
+
+    /// <summary>A handler of the application's that takes it away without a redirect meant to.</summary>
+    [Fact]
+    public async Task Send_AuthorizationTakenAwayWithoutARedirect_StaysAway()
+    {
+        using var rig = new HttpRig(2).On(
+            "b1",
+            (sent, token) =>
+            {
+                sent.Headers.Authorization = null;
+                return Answers.Status(503)(sent, token);
+            }
+        );
+        using var request = HttpRig.Get();
+        request.Headers.Authorization = new("Bearer", "secret");
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests[1].Headers.Should().NotContainKey("Authorization");
+    }
+
     /// <summary>While the platform waits for the 100 it may send the head again by itself (law 2).</summary>
     [Theory]
     [InlineData("POST", false)]
@@ -147,6 +199,15 @@ public sealed class OutgoingMessageTests
 
         traces.Should().Equal("mine", "mine");
     }
+
+    /// <summary>As the platform's redirects do.</summary>
+    private static Answer RedirectedTo(string address, Answer then) =>
+        (sent, token) =>
+        {
+            sent.Headers.Authorization = null;
+            sent.RequestUri = new Uri(address);
+            return then(sent, token);
+        };
 
     private static BackendDefinition[] WithHosts() =>
         [HttpRig.Define(1) with { Host = "one.example" }, HttpRig.Define(2) with { Host = "two.example:81" }];

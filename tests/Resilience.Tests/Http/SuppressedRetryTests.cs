@@ -60,6 +60,46 @@ public sealed class SuppressedRetryTests
     }
 
     [Fact]
+    public async Task Send_NoBackendIsLeftForTheRetry_CountsLogsAndTheExceptionSaysSo()
+    {
+        using var metrics = new MetricRecord(Pool);
+        using var loggers = new CollectingLoggerFactory();
+        using var rig = new HttpRig(2, loggers: loggers, name: Pool);
+        rig["b2"].Disable();
+        rig.On(
+            "b1",
+            (request, token) =>
+            {
+                rig["b1"].Disable();
+                return Answers.Break(request, token);
+            }
+        );
+
+        var answer = rig.SendAsync(Request(HttpMethod.Get));
+        // The wait before the same backend would be tried again.
+        rig.Time.Advance(TimeSpan.FromSeconds(1));
+
+        var sending = () => answer;
+        (await sending.Should().ThrowAsync<HttpRequestException>())
+            .Which.Data[NoBackendAvailableException.DataKey]
+            .Should()
+            .BeOfType<string>()
+            .Which.Should()
+            .Contain("Attempt 2 of at most 3")
+            .And.Contain("2 disabled");
+        (await metrics.WhenHeardAsync(3))
+            .Should()
+            .ContainSingle(line => line.Contains("resilience.retries.suppressed"))
+            .Which.Should()
+            .Contain("no_backend");
+        loggers
+            .Entries.Should()
+            .ContainSingle(each => each.EventId.Id == 305)
+            .Which.Message.Should()
+            .EndWith("no_backend");
+    }
+
+    [Fact]
     public async Task Send_AttemptsUsedUp_IsNoSuppression()
     {
         using var metrics = new MetricRecord(Pool);

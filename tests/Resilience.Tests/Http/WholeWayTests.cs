@@ -12,7 +12,7 @@ namespace Resilience.Tests.Http;
 
 /// <summary>
 /// The parts together, in their fixed order per attempt: selection, circuit, backend, and what it showed to passive checker
-/// and circuit, with active checks in the background (R112, R138, R143).
+/// and circuit, with active checks in the background (R112, R128, R138, R143).
 /// </summary>
 public sealed class WholeWayTests : IAsyncDisposable
 {

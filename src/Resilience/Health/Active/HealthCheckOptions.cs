@@ -185,5 +185,5 @@ public sealed class HealthCheckOptions
     private string? PathProblem() =>
         Path is { Length: > 0 } && Path[0] == '/' && !Path.Contains('#', StringComparison.Ordinal)
             ? null
-            : $"is '{Redaction.WithoutUserInfo(Path)}', must begin with '/' and have no fragment, such as /health";
+            : $"is '{Redaction.WithoutSecrets(Path)}', must begin with '/' and have no fragment, such as /health";
 }

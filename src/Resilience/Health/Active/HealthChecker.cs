@@ -48,7 +48,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         _rules = new HealthRules(options);
         _probe = probe ?? new ConfiguredHealthProbe(options);
         _timed = new TimedProbe(_probe, _clock);
-        _telemetry = new ProbeTelemetry(pool.Name, loggerFactory);
+        _telemetry = new ProbeTelemetry(pool.Name, _clock, loggerFactory);
         _timer = _clock.CreateTimer(static checker => ((HealthChecker)checker!).Tick(), this);
     }
 
@@ -162,6 +162,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         await _timer.DisposeAsync().ConfigureAwait(false);
         if (isFirst)
         {
+            _telemetry.Dispose();
             (_probe as IDisposable)?.Dispose();
         }
     }

@@ -18,7 +18,7 @@ internal sealed class HealthRules
         IsEnabled = options.Enabled;
         IsSpread = options.Spread;
         IsTrafficEnough = options.SkipWhileTrafficSucceeds;
-        Path = options.Path;
+        Path = Redaction.WithoutQuery(options.Path);
         Timeout = options.Timeout;
         Interval = options.Interval;
         InitialDelay = options.InitialDelay;

@@ -52,13 +52,17 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            return new ProbeResult(false, $"{target.Name} failed: {ReasonOf(exception)}", Error: exception);
+            return new ProbeResult(
+                false,
+                $"{target.Name} failed: {Redaction.Printable(ReasonOf(exception))}",
+                Error: exception
+            );
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             // The transport's connect timeout arrives as a cancellation that nobody asked for.
             var reason = (exception.InnerException ?? exception).Message;
-            return new ProbeResult(false, $"{target.Name} failed: {reason}", Error: exception);
+            return new ProbeResult(false, $"{target.Name} failed: {Redaction.Printable(reason)}", Error: exception);
         }
     }
 

@@ -50,10 +50,10 @@ internal sealed class ProbeTarget
             options.ExpectedStatuses.Count == 0
                 ? [new StatusRange(HealthCheckDefaults.ExpectedStatus, HealthCheckDefaults.ExpectedStatus)]
                 : [.. ranges];
-        Name = $"{options.Method} {options.Path}";
+        Name = $"{options.Method} {Redaction.WithoutQuery(options.Path)}";
     }
 
-    /// <summary>What is sent, in words: <c>GET /health</c>.</summary>
+    /// <summary>What is sent, in words: <c>GET /health</c>, without the query, which may be a secret.</summary>
     public string Name { get; }
 
     /// <summary>Whether the body must be looked at.</summary>

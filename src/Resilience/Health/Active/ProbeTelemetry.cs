@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Resilience.Backends;
+using Resilience.Primitives;
 using Resilience.Telemetry;
 
 namespace Resilience.Health.Active;
@@ -9,20 +10,21 @@ namespace Resilience.Health.Active;
 /// Log lines and metrics of one checker's probes. Loggers and listeners are the application's code: nothing that they
 /// throw comes out of here (law 13). Thread-safe.
 /// </summary>
-internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
+internal sealed class ProbeTelemetry(string pool, Clock clock, ILoggerFactory? loggerFactory) : IDisposable
 {
     /// <summary>Backends that one log line names.</summary>
     private const int MostNamed = 5;
 
-    private readonly ILogger _logger =
-        loggerFactory?.CreateLogger(TelemetryNames.HealthLogCategory) ?? NullLogger.Instance;
+    private readonly PoolLogger? _lines = loggerFactory is null
+        ? null
+        : new PoolLogger(loggerFactory.CreateLogger(TelemetryNames.HealthLogCategory), pool, clock);
 
     /// <summary>Probing has begun.</summary>
     public void Started(int backends, TimeSpan interval) =>
         Tell(
             (backends, interval),
             static (telemetry, it) =>
-                LogMessages.ProbingStarted(telemetry._logger, telemetry.Pool, it.backends, it.interval)
+                LogMessages.ProbingStarted(telemetry.Logger, telemetry.Pool, it.backends, it.interval)
         );
 
     /// <summary>A probe has ended.</summary>
@@ -35,7 +37,7 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
             backend,
             static (telemetry, backend) =>
             {
-                LogMessages.ProbeSkipped(telemetry._logger, telemetry.Pool, backend.Name);
+                LogMessages.ProbeSkipped(telemetry.Logger, telemetry.Pool, backend.Name);
                 if (Instruments.SkippedProbes.Enabled)
                 {
                     Instruments.SkippedProbes.Add(
@@ -49,13 +51,13 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
 
     /// <summary>Every backend has answered the first round with 404.</summary>
     public void PathMissing(string path) =>
-        Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry._logger, telemetry.Pool, path));
+        Tell(path, static (telemetry, path) => LogMessages.HealthPathMissing(telemetry.Logger, telemetry.Pool, path));
 
     /// <summary>Every probe fails while requests succeed.</summary>
     public void Contradicted(string detail) =>
         Tell(
             detail,
-            static (telemetry, detail) => LogMessages.ProbesContradictTraffic(telemetry._logger, telemetry.Pool, detail)
+            static (telemetry, detail) => LogMessages.ProbesContradictTraffic(telemetry.Logger, telemetry.Pool, detail)
         );
 
     /// <summary>Backends are probed less often than they should be.</summary>
@@ -64,7 +66,7 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
             (late, interval, backends, workers),
             static (telemetry, it) =>
                 LogMessages.ProbingFallsBehind(
-                    telemetry._logger,
+                    telemetry.Logger,
                     telemetry.Pool,
                     it.late,
                     it.interval,
@@ -79,7 +81,7 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
             lost,
             static (telemetry, lost) =>
                 LogMessages.ProbesGivenUp(
-                    telemetry._logger,
+                    telemetry.Logger,
                     telemetry.Pool,
                     lost.Length,
                     HealthCheckDefaults.StopGrace.TotalSeconds,
@@ -87,23 +89,27 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
                 )
         );
 
+    public void Dispose() => _lines?.Dispose();
+
     private string Pool => pool;
+
+    private ILogger Logger => _lines ?? (ILogger)NullLogger.Instance;
 
     private void Write(ScheduledProbe probe, ProbeResult result)
     {
         var backend = probe.Backend;
         if (probe.HasThrown)
         {
-            LogMessages.ProbeThrew(_logger, result.Error!, pool, backend.Name);
+            LogMessages.ProbeThrew(Logger, result.Error!, pool, backend.Name);
         }
 
         if (result.IsSuccess)
         {
-            LogMessages.ProbeSucceeded(_logger, pool, backend.Name, result.Detail);
+            LogMessages.ProbeSucceeded(Logger, pool, backend.Name, result.Detail);
         }
         else
         {
-            LogMessages.ProbeFailed(_logger, pool, backend.Name, result.Detail);
+            LogMessages.ProbeFailed(Logger, pool, backend.Name, result.Detail);
         }
 
         if (Instruments.ProbeDuration.Enabled)
@@ -123,13 +129,13 @@ internal sealed class ProbeTelemetry(string pool, ILoggerFactory? loggerFactory)
         {
             tell(this, what);
         }
-#pragma warning disable CA1031 // Law 13: whatever a logger or a listener throws is logged and survived.
+#pragma warning disable CA1031 // Law 13: whatever a listener throws is logged and survived.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
             Listeners.Write(
                 (Telemetry: this, exception),
-                static it => LogMessages.ProbeListenerThrew(it.Telemetry._logger, it.exception, it.Telemetry.Pool)
+                static it => LogMessages.ProbeListenerThrew(it.Telemetry.Logger, it.exception, it.Telemetry.Pool)
             );
         }
     }

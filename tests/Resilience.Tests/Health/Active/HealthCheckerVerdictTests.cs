@@ -256,7 +256,7 @@ public sealed class HealthCheckerVerdictTests
         world["a"].LastProbe!.Detail.Should().Be("no answer within 3 s");
     }
 
-    /// <summary>R47, R165 to R167, C-6: nothing above Debug, whatever a probe finds; the change itself is the pool's line.</summary>
+    /// <summary>R13, R15, R47, R165 to R167, C-6: nothing above Debug, whatever a probe finds; the change itself is the pool's line.</summary>
     [Fact]
     public async Task Log_OfEachProbe_IsAtDebug()
     {

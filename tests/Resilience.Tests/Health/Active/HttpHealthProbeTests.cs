@@ -75,6 +75,32 @@ public sealed class HttpHealthProbeTests
         result.IsSuccess.Should().Be(isSuccess);
     }
 
+    /// <summary>A query may hold a key: it is sent, and named nowhere.</summary>
+    [Theory]
+    [InlineData(200)]
+    [InlineData(503)]
+    public async Task Path_WithAQuery_IsSentButNotRepeated(int status)
+    {
+        var handler = new StubHandler((HttpStatusCode)status);
+
+        var result = await ProbeAsync(handler, new HealthCheckOptions { Path = "/health?key=secret" });
+
+        handler.Requests.Should().ContainSingle().Which.Uri.Should().EndWith("/health?key=secret");
+        result.Detail.Should().Be($"GET /health answered {status}");
+    }
+
+    /// <summary>What a server says is its own: in a log it is one line, and not long.</summary>
+    [Fact]
+    public async Task TransportError_OfAServersWords_IsCutAndWithoutControlCharacters()
+    {
+        var words = $"invalid status line: '\u001b[2J\r\nfake line {new string('x', 60_000)}'";
+        var handler = new StubHandler((_, _) => throw new HttpRequestException(words));
+
+        var result = await ProbeAsync(handler);
+
+        result.Detail.Should().HaveLength("GET /health failed: ".Length + 203).And.NotContainAny("\u001b", "\r", "\n");
+    }
+
     /// <summary>R12: base path and closing slash are respected, with one slash between.</summary>
     [Theory]
     [InlineData("http://10.0.0.1:8080", "/health", "http://10.0.0.1:8080/health")]

@@ -1,0 +1,180 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Resilience.Backends;
+using Resilience.ChaosTests.Load;
+using Resilience.IntegrationTests.Infrastructure;
+
+namespace Resilience.ChaosTests.Infrastructure;
+
+/// <summary>
+/// One scenario under way: a client under load, and the three phases before, during and after what is done to its
+/// backends. Waits for what happens, never for a time.
+/// </summary>
+internal sealed class ChaosRun : IAsyncDisposable
+{
+    private static int HasWarmedUp;
+
+    private readonly ConcurrentDictionary<string, long> _out = new();
+    private readonly Phase _before = new("before");
+    private readonly Phase _during = new("during");
+    private readonly Phase _after = new("after");
+    private readonly SuppressedRetries _suppressed = new();
+    private readonly Connections _connections;
+    private readonly IDisposable _subscription;
+    private readonly string _name;
+    private long _struckAt;
+    private long _curedAt;
+    private TimeSpan? _avoided;
+    private TimeSpan? _recovered;
+    private int _ejections;
+
+    private ChaosRun(string name, string prefix, ResilientClient client, Connections connections)
+    {
+        _name = name;
+        _connections = connections;
+        Prefix = prefix;
+        Client = client;
+        _subscription = client.Pool.Subscribe(Note);
+        Load = OpenLoopLoad.Start(client.Http, ChaosSettings.Rate, prefix, _before);
+    }
+
+    /// <summary>What the ids of its requests begin with.</summary>
+    public string Prefix { get; }
+
+    public ResilientClient Client { get; }
+
+    public OpenLoopLoad Load { get; }
+
+    /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
+    public bool LedgersMayLag { get; set; }
+
+    /// <summary>How many retries were not made for want of budget or of a backend.</summary>
+    public long SuppressedByLimit => _suppressed.ByLimit;
+
+    /// <summary>When the load began.</summary>
+    public long StartedAt { get; } = Stopwatch.GetTimestamp();
+
+    /// <summary>How many ejections there have been.</summary>
+    public int Ejections => Volatile.Read(ref _ejections);
+
+    /// <summary>Begins the load; returns when every backend has answered and the figures before the fault are taken.</summary>
+    public static async Task<ChaosRun> BeginAsync(
+        string name,
+        string prefix,
+        ResilientClient client,
+        Connections connections
+    )
+    {
+        // What the first requests of a process cost is nobody's figure, nor is what a first connection costs.
+        var enough = Interlocked.Exchange(ref HasWarmedUp, 1) == 0 ? ChaosSettings.Rate : 3;
+        var warmUp = OpenLoopLoad.Start(client.Http, ChaosSettings.Rate, $"{prefix}w", new Phase("warm-up"));
+        await using (warmUp)
+        {
+            foreach (var backend in client.Pool.Backends)
+            {
+                await warmUp.MoreByAsync(backend.Name, enough);
+            }
+        }
+
+        var run = new ChaosRun(name, prefix, client, connections);
+        await run.GoOnAsync();
+        return run;
+    }
+
+    /// <summary>Does something to the backends; what is due from now on belongs to the phase during it.</summary>
+    public Task StrikeAsync(Action fault) =>
+        StrikeAsync(() =>
+        {
+            fault();
+            return Task.CompletedTask;
+        });
+
+    /// <inheritdoc cref="StrikeAsync(Action)"/>
+    public async Task StrikeAsync(Func<Task> fault)
+    {
+        Load.Enter(_during);
+        _struckAt = Stopwatch.GetTimestamp();
+        await fault();
+    }
+
+    /// <summary>Undoes it; what is due from then on belongs to the phase after it.</summary>
+    public async Task CureAsync(Func<Task> cure)
+    {
+        await cure();
+        Load.Enter(_after);
+        _curedAt = Stopwatch.GetTimestamp();
+    }
+
+    /// <inheritdoc cref="CureAsync(Func{Task})"/>
+    public Task CureAsync(Action cure) =>
+        CureAsync(() =>
+        {
+            cure();
+            return Task.CompletedTask;
+        });
+
+    /// <summary>Returns when the struck backend is out of the rotation, and takes the time that it took.</summary>
+    public async Task IsAvoidedAsync(string backend)
+    {
+        await Eventually.BecomesTrueAsync(
+            () => _out.TryGetValue(backend, out var at) && at >= _struckAt,
+            ChaosSettings.Patience,
+            $"{backend} is out of the rotation"
+        );
+        _avoided = Stopwatch.GetElapsedTime(_struckAt, _out[backend]);
+    }
+
+    /// <summary>Returns when the cured backend has answered again, and takes the time that it took.</summary>
+    public async Task IsBackAsync(string backend)
+    {
+        await Load.MoreByAsync(backend, 1);
+        _recovered = Stopwatch.GetElapsedTime(_curedAt);
+    }
+
+    /// <summary>Returns when enough more requests for figures have ended.</summary>
+    public Task GoOnAsync() => Load.MoreEndedAsync(ChaosSettings.Part);
+
+    /// <summary>Stops the load and returns the figures, when nothing runs any more.</summary>
+    public async Task<ScenarioRow> EndAsync()
+    {
+        await Load.StopAsync();
+        _subscription.Dispose();
+        return new ScenarioRow(_name, _before, _during, _after, _avoided, _recovered, _connections.Opened);
+    }
+
+    /// <summary>Returns when every socket that the pool's transports have opened is closed.</summary>
+    public Task ConnectionsEndAsync()
+    {
+        _connections.End();
+        return Eventually.BecomesTrueAsync(
+            () => _connections.Open == 0,
+            Limits.Wait,
+            $"no connection is left of {_connections.Opened}"
+        );
+    }
+
+    /// <summary>Whether any of the time of that request lies between the fault and its cure.</summary>
+    public bool WasDuring(FailedRequest request) =>
+        request.EndedAt >= _struckAt && (_curedAt == 0 || request.Due <= _curedAt);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Load.DisposeAsync();
+        _suppressed.Dispose();
+    }
+
+    private void Note(PoolEvent item)
+    {
+        switch (item)
+        {
+            case BackendStateChanged { To.State: BackendState.Unhealthy } change:
+                _out[change.Backend.Name] = Stopwatch.GetTimestamp();
+                break;
+            case BackendEjected { IsEnforced: true }:
+                Interlocked.Increment(ref _ejections);
+                break;
+            default:
+                break;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Resilience.Backends;
+using Resilience.ChaosTests.Load;
+using Resilience.DependencyInjection;
+using Resilience.IntegrationTests.Infrastructure;
+using Xunit.Abstractions;
+
+namespace Resilience.ChaosTests.Infrastructure;
+
+/// <summary>
+/// The base of the scenarios: each begins on three backends that are well, and ends with the bars that all of them keep.
+/// </summary>
+[Collection(ChaosCollection.Name)]
+public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output) : ResilienceTest
+{
+    /// <summary>Of the clients by which the test tells each backend what to do, and of what runs the test.</summary>
+    private const int OtherTimers = 5;
+
+    private static int LastScenario;
+
+    private readonly List<Exception> _unobserved = [];
+    private long _timersBefore;
+
+    private protected ChaosBackends Backends => backends;
+
+    private protected ITestOutputHelper Output => output;
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        await backends.MendAsync();
+        TaskScheduler.UnobservedTaskException += Note;
+        _timersBefore = Timer.ActiveCount;
+    }
+
+    public override async Task DisposeAsync()
+    {
+        try
+        {
+            await base.DisposeAsync();
+        }
+        finally
+        {
+            TaskScheduler.UnobservedTaskException -= Note;
+        }
+    }
+
+    /// <summary>Begins a scenario on the three backends.</summary>
+    private protected Task<ChaosRun> BeginAsync(string name, Action<ResilientBackendsOptions>? configure = null) =>
+        BeginWithAsync(name, options => options.Add(backends.All), configure);
+
+    /// <summary>Begins a scenario on the backends that are added.</summary>
+    private protected Task<ChaosRun> BeginWithAsync(
+        string name,
+        Action<ResilientBackendsOptions> add,
+        Action<ResilientBackendsOptions>? configure = null,
+        Action<IResilientBackendsBuilder>? configurePool = null
+    )
+    {
+        var connections = new Connections();
+        var client = Connect(
+            options =>
+            {
+                add(options);
+                Hasten(options);
+                configure?.Invoke(options);
+            },
+            pool =>
+            {
+                pool.ConfigureTransport(connections.Watch);
+                configurePool?.Invoke(pool);
+            }
+        );
+        return BeginAsync(name, client, connections);
+    }
+
+    /// <summary>Begins a scenario with a client of its own making.</summary>
+    private protected async Task<ChaosRun> BeginAsync(string name, ResilientClient client, Connections connections)
+    {
+        // Only the library's own limits may end a request.
+        client.Http.Timeout = Timeout.InfiniteTimeSpan;
+        var prefix = $"s{Interlocked.Increment(ref LastScenario)}";
+        return Own(await ChaosRun.BeginAsync(name, prefix, client, connections));
+    }
+
+    /// <summary>
+    /// Ends the scenario, writes its row and asserts what every scenario must keep: no GET failed, no POST was seen
+    /// twice, the budget was kept, and nothing is left.
+    /// </summary>
+    /// <param name="run">The scenario.</param>
+    /// <param name="mayFail">The failed GETs that are no finding; none if null.</param>
+    private protected async Task<ScenarioRow> EndAsync(ChaosRun run, Func<FailedRequest, bool>? mayFail = null)
+    {
+        var row = await run.EndAsync();
+        var elapsed = Stopwatch.GetElapsedTime(run.StartedAt);
+        output.WriteLine(ScenarioRow.Header);
+        output.WriteLine(row.ToString());
+        foreach (var failure in run.Load.Failures.OrderBy(each => each.IsWrite).ThenBy(each => each.Number).Take(10))
+        {
+            output.WriteLine(failure.ToString());
+        }
+
+        run.Load.Failures.Where(each => !each.IsWrite && !(mayFail?.Invoke(each) ?? false))
+            .Should()
+            .BeEmpty("a request that may be repeated fails only where no backend can answer");
+        run.Load.Failures.Count(each => each is { IsWrite: false, IsResponse: true, Limit: Limit.Budget })
+            .Should()
+            .BeLessThanOrEqualTo((int)run.SuppressedByLimit, "a response is the last word only where a limit was hit");
+        AssertNoneTwice(run);
+        AssertBudget(row, elapsed);
+        await AssertNothingLeftAsync(run);
+        row.AppendTo(ChaosSettings.TableFile);
+        return row;
+    }
+
+    /// <summary>Each answered POST has arrived once, and no other more than once (law 2).</summary>
+    private void AssertNoneTwice(ChaosRun run)
+    {
+        var arrived = backends.Arrived(run.Prefix).Where(line => line.StartsWith("POST ", StringComparison.Ordinal));
+        var times = arrived
+            .GroupBy(line => line["POST ".Length..])
+            .ToDictionary(each => each.Key, each => each.Count());
+        times.Where(each => each.Value > 1).Should().BeEmpty("no POST may be seen twice");
+        if (!run.LedgersMayLag)
+        {
+            run.Load.WritesAnswered.Where(id => !times.ContainsKey(id))
+                .Should()
+                .BeEmpty("somebody has seen what is answered");
+        }
+    }
+
+    /// <summary>A fifth of the requests and ten a second, over a window of ten seconds (law 9).</summary>
+    private static void AssertBudget(ScenarioRow row, TimeSpan elapsed) =>
+        row.Retries.Should().BeLessThanOrEqualTo((int)((0.2 * row.Requests) + (10 * (elapsed.TotalSeconds + 10))));
+
+    private async Task AssertNothingLeftAsync(ChaosRun run)
+    {
+        foreach (var backend in run.Client.Pool.Backends)
+        {
+            await Eventually.BecomesTrueAsync(
+                () => backend.InFlight == 0,
+                Limits.Wait,
+                $"nothing is in flight on {backend.Name}, which has {backend.InFlight}"
+            );
+        }
+
+        await run.Client.DisposeAsync();
+        await run.ConnectionsEndAsync();
+        await Eventually.BecomesTrueAsync(
+            () => Timer.ActiveCount <= _timersBefore + OtherTimers,
+            Limits.Wait,
+            $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
+        );
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        lock (_unobserved)
+        {
+            _unobserved.Should().BeEmpty("no task fails unseen");
+        }
+    }
+
+    /// <summary>Back soon in the short version; by the library's own defaults in the long one.</summary>
+    private static void Hasten(ResilientBackendsOptions options)
+    {
+        if (ChaosSettings.IsLong)
+        {
+            options.HealthCheck.Enabled = true;
+            return;
+        }
+
+        options.ForgiveSoon();
+        options.Timeouts.Attempt = TimeSpan.FromSeconds(3);
+    }
+
+    private void Note(object? sender, UnobservedTaskExceptionEventArgs problem)
+    {
+        lock (_unobserved)
+        {
+            _unobserved.Add(problem.Exception);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+namespace Resilience.ChaosTests.Load;
+
+/// <summary>What became of the requests that were meant to begin within one phase of a scenario. Thread-safe.</summary>
+internal sealed class Phase(string name)
+{
+    private int _requests;
+    private int _readsFailed;
+    private int _readsLimited;
+    private int _writesFailed;
+    private int _sends;
+    private int _retries;
+
+    public string Name => name;
+
+    /// <summary>From the moment at which each request was meant to begin to the end of its answer.</summary>
+    public Latencies Latencies { get; } = new();
+
+    /// <summary>How many have ended.</summary>
+    public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>Requests that may be repeated and failed all the same, by no limit that they name.</summary>
+    public int ReadsFailed => Volatile.Read(ref _readsFailed);
+
+    /// <summary>Requests that may be repeated and failed by a limit that they name.</summary>
+    public int ReadsLimited => Volatile.Read(ref _readsLimited);
+
+    /// <summary>Requests that must not be repeated and failed.</summary>
+    public int WritesFailed => Volatile.Read(ref _writesFailed);
+
+    /// <summary>How often they were sent, those sendings included that never reached a backend.</summary>
+    public int Sends => Volatile.Read(ref _sends);
+
+    /// <summary>Sendings beyond the first that the budget had to pay for.</summary>
+    public int Retries => Volatile.Read(ref _retries);
+
+    /// <param name="latency">From when it was due to its end.</param>
+    /// <param name="failure">What became of it; <see langword="null"/> if it was answered.</param>
+    /// <param name="sends">How often it was sent.</param>
+    /// <param name="retries">How many of these the budget paid for.</param>
+    public void Add(TimeSpan latency, FailedRequest? failure, int sends, int retries)
+    {
+        Latencies.Add(latency);
+        Interlocked.Add(ref _sends, sends);
+        Interlocked.Add(ref _retries, retries);
+        switch (failure)
+        {
+            case null:
+                break;
+            case { IsWrite: true }:
+                Interlocked.Increment(ref _writesFailed);
+                break;
+            case { Limit: null }:
+                Interlocked.Increment(ref _readsFailed);
+                break;
+            default:
+                Interlocked.Increment(ref _readsLimited);
+                break;
+        }
+
+        Interlocked.Increment(ref _requests);
+    }
+}

@@ -1,0 +1,97 @@
+using Resilience.ChaosTests.Infrastructure;
+using Resilience.DependencyInjection;
+using Xunit.Abstractions;
+
+namespace Resilience.ChaosTests.Scenarios;
+
+/// <summary>One of three backends runs and answers badly (laws 1, 2 and 9; R3, R33, R40, R49).</summary>
+public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output) : ChaosTest(backends, output)
+{
+    /// <summary>Longer than any answer of the backends.</summary>
+    private const int Buffer = 64 * 1024;
+
+    /// <summary>The faults of the headers; in the short version one of each two that are much alike.</summary>
+    public static TheoryData<string, string> Faults
+    {
+        get
+        {
+            var faults = new TheoryData<string, string>
+            {
+                { "hang", "never answers" },
+                { "abort", "resets every connection" },
+                { "503", "answers 503" },
+            };
+            if (ChaosSettings.IsLong)
+            {
+                faults.Add("first-byte", "stalls after the first byte");
+                faults.Add("500", "answers 500");
+            }
+
+            return faults;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public Task Fault_OneOfThree_NoGetFails(string fault, string name) => EndureAsync(name, fault);
+
+    [Theory]
+    [InlineData("stall", "stalls in the body, buffered")]
+    [InlineData("break", "resets in the body, buffered")]
+    public Task FaultInTheBody_ResponsesBuffered_NoGetFails(string fault, string name) =>
+        EndureAsync(name, fault, options => options.BufferResponsesUpTo = Buffer);
+
+    [Fact]
+    public async Task Slow_OneOfThreeByTheRelativeRule_IsAvoidedAndNoGetFails()
+    {
+        var run = await BeginAsync(
+            "gray: answers after 600 ms, relative rule on",
+            options => options.PassiveHealth.RelativeTimeFactor = 3
+        );
+
+        await run.StrikeAsync(() => Backends.B.SetFaultAsync("delay", TimeSpan.FromMilliseconds(600)));
+        await run.IsAvoidedAsync("b");
+        await run.GoOnAsync();
+        await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
+        await run.IsBackAsync("b");
+        await run.GoOnAsync();
+
+        await EndAsync(run);
+    }
+
+    [Fact]
+    public async Task Bursts_OneOfThree_NoGetFails()
+    {
+        string[] bursts = ["503", "500", "abort", "503"];
+        var run = await BeginAsync($"{bursts.Length} bursts of errors");
+
+        await run.StrikeAsync(async () =>
+        {
+            foreach (var fault in bursts)
+            {
+                await Backends.B.SetFaultAsync(fault);
+                await run.Load.MoreEndedAsync(ChaosSettings.Rate / 3);
+                await Backends.B.SetFaultAsync("none");
+                await run.Load.MoreByAsync("b", 5);
+            }
+        });
+        await run.CureAsync(() => { });
+        await run.GoOnAsync();
+
+        await EndAsync(run);
+    }
+
+    private async Task EndureAsync(string name, string fault, Action<ResilientBackendsOptions>? configure = null)
+    {
+        var run = await BeginAsync(name, configure);
+
+        await run.StrikeAsync(() => Backends.B.SetFaultAsync(fault, strikesHealth: true));
+        await run.IsAvoidedAsync("b");
+        await run.GoOnAsync();
+        await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
+        await run.IsBackAsync("b");
+        await run.GoOnAsync();
+
+        await EndAsync(run);
+    }
+}

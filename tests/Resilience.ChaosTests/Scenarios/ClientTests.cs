@@ -1,0 +1,203 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Resilience.Backends;
+using Resilience.ChaosTests.Infrastructure;
+using Resilience.ChaosTests.Load;
+using Resilience.IntegrationTests.Infrastructure;
+using Xunit.Abstractions;
+
+namespace Resilience.ChaosTests.Scenarios;
+
+/// <summary>
+/// Nothing is wrong with the backends; it is the client's clock, threads, configuration or life (laws 4, 12, 14 and 15;
+/// R78).
+/// </summary>
+public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output) : ChaosTest(backends, output)
+{
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+
+    [Fact]
+    public async Task DateJumps_WhileABackendFails_NoGetFails()
+    {
+        var time = new JumpingTime();
+        var run = await BeginAsync("the date jumps by hours, one answers 503", time);
+
+        await run.StrikeAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("503");
+            foreach (var jump in new[] { Hour, -3 * Hour, 48 * Hour, -46 * Hour })
+            {
+                time.SetDate(jump);
+                await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
+            }
+        });
+        await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
+        await run.IsBackAsync("b");
+        await run.GoOnAsync();
+
+        await EndAsync(run);
+    }
+
+    [Fact]
+    public async Task TimeJumps_WhileABackendFails_FailByTheirDeadlineOnly()
+    {
+        var time = new JumpingTime();
+        var run = await BeginAsync("a minute passes at once, four times, one answers 503", time);
+
+        await run.StrikeAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("503");
+            for (var jump = 0; jump < 4; jump++)
+            {
+                time.Sleep(TimeSpan.FromMinutes(1));
+                await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
+            }
+        });
+        await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
+        await run.IsBackAsync("b");
+        await run.GoOnAsync();
+
+        // For a request that was under way its thirty seconds have passed: no time is left for a second attempt.
+        await EndAsync(run, failure => run.WasDuring(failure) && failure.Limit is Limit.Time or Limit.Budget);
+    }
+
+    [Fact]
+    public async Task ThreadPoolStarves_NoBackendIsBlamedAndNoRequestFails()
+    {
+        var run = await BeginAsync("thread pool starved");
+
+        await run.StrikeAsync(() =>
+        {
+            // More than the pool has threads or makes in that time; none is given back before enough requests are due.
+            var enough = run.Load.Begun + (2 * ChaosSettings.Rate);
+            for (var thread = 0; thread < 200; thread++)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(_ => run.Load.BlockUntilBegun(enough), null);
+            }
+        });
+        await run.GoOnAsync();
+        await run.CureAsync(() => { });
+        await run.GoOnAsync();
+
+        var row = await EndAsync(run);
+        row.During.WritesFailed.Should().Be(0, "every backend answers");
+        run.Ejections.Should().Be(0, "no backend is to blame");
+    }
+
+    [Fact]
+    public async Task Reload_EveryFiftyMilliseconds_NoRequestFails()
+    {
+        var settings = new ReloadedSettings(Backends.All);
+        var connections = new Connections();
+        var services = new ServiceCollection();
+        services.AddResilientBackends(PoolName, settings.Root.GetSection("Pool")).ConfigureTransport(connections.Watch);
+        services.AddHttpClient("test").UseResilientBackends(PoolName);
+        var provider = services.BuildServiceProvider();
+        var run = await BeginAsync("reload every 50 ms", Own(Made(provider, provider.DisposeAsync)), connections);
+        var refused = 0;
+        using var subscription = run.Client.Pool.Subscribe(item =>
+            refused += item is ConfigurationReloaded { Problems.Count: > 0 } ? 1 : 0
+        );
+
+        await run.StrikeAsync(async () =>
+        {
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+            var enough = run.Load.Ended + (2 * ChaosSettings.Part);
+            for (var reload = 0; run.Load.Ended < enough; reload++)
+            {
+                await pace.WaitForNextTickAsync();
+                settings.Change(reload);
+            }
+        });
+        await run.CureAsync(settings.Restore);
+        await run.IsBackAsync("c");
+        await run.GoOnAsync();
+
+        var row = await EndAsync(run);
+        row.During.WritesFailed.Should().Be(0, "a removed backend finishes what it has");
+        refused.Should().BePositive("some of them were invalid");
+    }
+
+    [Fact]
+    public async Task AddAndRemove_UnderLoad_NoRequestFails()
+    {
+        var run = await BeginAsync("add and remove under load");
+        var pool = run.Client.Pool;
+        var c = run.Client["c"].Definition;
+
+        await run.StrikeAsync(async () =>
+        {
+            for (var enough = run.Load.Ended + (2 * ChaosSettings.Part); run.Load.Ended < enough; )
+            {
+                pool.Remove("c").Should().BeTrue();
+                await run.Load.MoreEndedAsync(3);
+                pool.Add(c);
+                await run.Load.MoreEndedAsync(3);
+            }
+        });
+        await run.CureAsync(() => { });
+        await run.IsBackAsync("c");
+        await run.GoOnAsync();
+
+        var row = await EndAsync(run);
+        row.During.WritesFailed.Should().Be(0, "a removed backend finishes what it has");
+    }
+
+    [Fact]
+    public async Task Dispose_UnderLoad_FinishesWhatRunsAndNamesTheReason()
+    {
+        var run = await BeginAsync("pool disposed under load");
+
+        await run.StrikeAsync(() => run.Client.Pool.DisposeAsync().AsTask());
+        await run.GoOnAsync();
+
+        var row = await EndAsync(run, failure => failure.Limit == Limit.Disposal);
+        run.Load.Failures.Should().OnlyContain(each => each.Limit == Limit.Disposal, "what runs finishes");
+        row.During.ReadsLimited.Should().BePositive("nothing is sent by a pool that is gone");
+    }
+
+    [Fact]
+    public async Task Dispose_AfterTrafficAndAFault_NothingHoldsThePool()
+    {
+        var pool = await UseAndDisposeAsync();
+
+        await Eventually.BecomesTrueAsync(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                return !pool.TryGetTarget(out _);
+            },
+            Limits.Wait,
+            "the pool's memory is free"
+        );
+    }
+
+    /// <summary>Not by the base, which holds on to whatever it has watched.</summary>
+    private async Task<WeakReference<BackendPool>> UseAndDisposeAsync()
+    {
+        var services = new ServiceCollection();
+        services.AddResilientBackends(PoolName, options => options.Add(Backends.All));
+        services.AddHttpClient("test").UseResilientBackends(PoolName);
+        await using var provider = services.BuildServiceProvider();
+        var pool = provider.GetRequiredKeyedService<BackendPool>(PoolName);
+        using var http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("test");
+        var load = OpenLoopLoad.Start(http, ChaosSettings.Rate, "memory", new Phase("all"));
+        await using (load)
+        {
+            await load.MoreByAsync("b", 5);
+            await Backends.B.KillAsync();
+            await load.MoreAsync(ChaosSettings.Rate);
+        }
+
+        load.Failures.Where(each => !each.IsWrite).Should().BeEmpty();
+        return new WeakReference<BackendPool>(pool);
+    }
+
+    private Task<ChaosRun> BeginAsync(string name, TimeProvider time) =>
+        BeginWithAsync(
+            name,
+            options => options.Add(Backends.All),
+            configurePool: pool => pool.Services.AddSingleton(time)
+        );
+}
