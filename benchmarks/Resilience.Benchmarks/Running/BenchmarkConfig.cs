@@ -62,9 +62,9 @@ internal static class BenchmarkConfig
     private static Job QuickJob() =>
         OnNet10(
             Job.ShortRun.WithId("Quick")
-                .WithIterationTime(TimeInterval.FromMilliseconds(100))
-                .WithWarmupCount(6)
-                .WithIterationCount(4)
+                .WithIterationTime(TimeInterval.FromMilliseconds(80))
+                .WithWarmupCount(5)
+                .WithIterationCount(3)
                 .WithEnvironmentVariable("DOTNET_TC_CallCountingDelayMs", "0")
         );
 

@@ -102,7 +102,10 @@ internal sealed class ConfigurationSchema
         if (!string.IsNullOrEmpty(section.Value))
         {
             Refuse(
-                $"is '{Redaction.WithoutSecrets(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
+                // A list of texts may be one of headers, of which the value may be a secret.
+                ReferenceEquals(_anyKey, Text)
+                    ? "has a value of its own, must be a list"
+                    : $"is '{Redaction.WithoutSecrets(section.Value)}', must be {(_anyKey is null ? "a section" : "a list")}"
             );
             return;
         }

@@ -77,9 +77,15 @@ public static class OutcomeClassifier
                 : Failed(FailureKind.ConnectionLost),
             HttpRequestError.ResponseEnded => Failed(FailureKind.ConnectionLost),
             HttpRequestError.InvalidResponse => Failed(FailureKind.MalformedResponse),
+            // Headers beyond the transport's limit. Another backend may do better; but where one route's answers are too
+            // large everywhere, that must not open every circuit.
+            HttpRequestError.ConfigurationLimitExceeded => new AttemptOutcome(
+                OutcomeKind.ApplicationFailure,
+                FailureKind.MalformedResponse,
+                IsRetryable: true
+            ),
             HttpRequestError.VersionNegotiationError
             or HttpRequestError.UserAuthenticationError
-            or HttpRequestError.ConfigurationLimitExceeded
             or HttpRequestError.ExtendedConnectNotSupported => OnThisSide,
             _ => exception.InnerException is IOException or SocketException
                 ? Failed(FailureKind.ConnectionLost)

@@ -93,6 +93,30 @@ public sealed class ProbeTests : ResilienceTest
         result.StatusCode.Should().Be(200);
     }
 
+    /// <summary>R161, R164, R172, R176: bodies are read to their end, so the first probe's connection serves all.</summary>
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 5)]
+    public async Task Http_SeveralProbes_ShareTheirConnectionUnlessToldOtherwise(bool isReused, int connections)
+    {
+        await using var server = RawServer.Start();
+        var options = new HealthCheckOptions { ReuseConnections = isReused };
+        await using var pool = new BackendPool(
+            "catalog",
+            [new BackendDefinition(server.Address)],
+            new RoundRobinSelector()
+        );
+        await using var checker = new HealthChecker(pool, options);
+
+        for (var i = 0; i < 5; i++)
+        {
+            (await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait)).IsSuccess.Should().BeTrue();
+        }
+
+        server.AcceptedConnections.Should().Be(connections);
+        server.RequestCount.Should().Be(5);
+    }
+
     /// <summary>R63: TLS is verified, and what is wrong with the certificate is in the reason.</summary>
     [Fact]
     public async Task Https_CertificateNobodyKnows_SaysSoInTheReason()

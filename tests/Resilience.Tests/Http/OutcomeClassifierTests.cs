@@ -77,10 +77,11 @@ public sealed class OutcomeClassifierTests
             { Error(HttpRequestError.VersionNegotiationError), OutcomeKind.Neutral, FailureKind.Request, false, false },
             { Error(HttpRequestError.UserAuthenticationError), OutcomeKind.Neutral, FailureKind.Request, false, false },
             {
+                // Headers beyond the limit: another may do better, and no circuit opens for a route of such answers.
                 Error(HttpRequestError.ConfigurationLimitExceeded),
-                OutcomeKind.Neutral,
-                FailureKind.Request,
-                false,
+                OutcomeKind.ApplicationFailure,
+                FailureKind.MalformedResponse,
+                true,
                 false
             },
             {

@@ -32,6 +32,40 @@ public sealed class ResilientHandlerTests
         rig.Transport.Requests.Should().HaveCount(2).And.OnlyContain(request => request.IsSynchronous != isAsync);
     }
 
+    /// <summary>R45: the topology of the note's diagram, four servers on ports 3000 to 3003.</summary>
+    [Fact]
+    public async Task Send_FourBackendsOfOneHost_AllTakeTurnsAndOneThatFailsIsReplaced()
+    {
+        var dead = new HashSet<string>();
+        using var transport = new StubHandler(
+            (request, token) =>
+                (dead.Contains(request.RequestUri!.Authority) ? Answers.Refuse : Answers.Ok)(request, token)
+        );
+        await using var pool = new BackendPool(
+            "catalog",
+            Enumerable.Range(3_000, 4).Select(port => new BackendDefinition($"http://localhost:{port}")),
+            new RoundRobinSelector(),
+            timeProvider: new FakeTime()
+        );
+        using var client = new HttpMessageInvoker(new ResilientHandler(pool, transport));
+
+        for (var i = 0; i < 8; i++)
+        {
+            (await client.SendAsync(HttpRig.Get(), CancellationToken.None)).Dispose();
+        }
+
+        var asked = transport.Requests.Select(request => new Uri(request.Uri).Port).ToArray();
+        dead.Add("localhost:3001");
+        for (var i = 0; i < 4; i++)
+        {
+            using var response = await client.SendAsync(HttpRig.Get(), CancellationToken.None);
+            response.GetBackend()!.Name.Should().NotBe("http://localhost:3001");
+        }
+
+        asked.Should().HaveCount(8);
+        asked.GroupBy(port => port).Should().HaveCount(4).And.OnlyContain(each => each.Count() == 2);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.Text;
+
+namespace Resilience.IntegrationTests.Infrastructure;
+
+/// <summary>
+/// Answers that were well-made once and then changed at random: a byte turned, a stretch lost or doubled, nonsense put in,
+/// an end too early. The seed and an answer's number give the same bytes again.
+/// </summary>
+internal static class HostileAnswers
+{
+    /// <summary>The seed of this run: the environment's <c>RESILIENCE_SEED</c>, else always the same.</summary>
+    public static int Seed { get; } =
+        int.TryParse(
+            Environment.GetEnvironmentVariable("RESILIENCE_SEED"),
+            NumberStyles.Integer,
+            CultureInfo.InvariantCulture,
+            out var seed
+        )
+            ? seed
+            : 20_261_121;
+
+    private static readonly string[] Good =
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.0 200\r\n\r\nuntil the end",
+        "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: text/plain; charset=x\r\nContent-Length: 4\r\n\r\n\u001f\u008b\u0008x",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+    ];
+
+    private static readonly string[] Nonsense =
+    [
+        "\r\n",
+        "\n",
+        "\0",
+        ":",
+        " ",
+        "Content-Length: 99999999999999999999\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 7\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip, chunked, identity\r\n",
+        "FFFFFFFFFFFFFFFF\r\n",
+        "-5\r\n",
+        "Retry-After: 99999999999\r\n",
+        "Retry-After: never\r\nRetry-After: 5\r\n",
+        "Location: http://user:password@[::\r\n",
+        "Connection: close\r\nConnection: keep-alive\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/9.9 999 \u0001\r\n",
+        "X-Long: " + new string('x', 70_000) + "\r\n",
+        "\u001b[2J",
+        "\u00ff\u00fe",
+    ];
+
+    public static byte[] Make(int number)
+    {
+        var random = new Random(unchecked((Seed * 31) + number));
+        var answer = new StringBuilder(Good[random.Next(Good.Length)]);
+        for (var change = random.Next(4); change > 0 && answer.Length > 0; change--)
+        {
+            var at = random.Next(answer.Length);
+            var length = random.Next(1 + Math.Min(20, answer.Length - at));
+            switch (random.Next(5))
+            {
+                case 0:
+                    answer[at] = (char)random.Next(256);
+                    break;
+                case 1:
+                    answer.Remove(at, length);
+                    break;
+                case 2:
+                    answer.Insert(at, answer.ToString(at, length));
+                    break;
+                case 3:
+                    answer.Insert(at, Nonsense[random.Next(Nonsense.Length)]);
+                    break;
+                default:
+                    answer.Length = at;
+                    break;
+            }
+        }
+
+        return Encoding.Latin1.GetBytes(answer.ToString());
+    }
+
+    /// <summary>A server that gives each connection the next of these answers, and closes.</summary>
+    public static ScriptServer Serve() =>
+        ScriptServer.Start(
+            async (socket, number, token) =>
+            {
+                if ((await ScriptServer.ReadHeadAsync(socket, token)).Length == 0)
+                {
+                    return;
+                }
+
+                await ScriptServer.SendAsync(socket, Make(number), token);
+                socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+                // Until the client has closed too: a reset would take away what it has not read yet.
+                while (await socket.ReceiveAsync(new byte[1024], token) > 0) { }
+            }
+        );
+
+    /// <summary>A server that begins an answer and then sends the same piece for ever, as fast as it is taken.</summary>
+    public static ScriptServer Flood(string head, string piece)
+    {
+        var bytes = Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat(piece, 1 + (8_192 / piece.Length))));
+        return ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                if ((await ScriptServer.ReadHeadAsync(socket, token)).Length == 0)
+                {
+                    return;
+                }
+
+                await ScriptServer.SendAsync(socket, head, token);
+                while (true)
+                {
+                    await ScriptServer.SendAsync(socket, bytes, token);
+                }
+            }
+        );
+    }
+}
