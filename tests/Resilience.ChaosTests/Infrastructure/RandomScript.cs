@@ -54,6 +54,11 @@ internal sealed class RandomScript
             if (step.Cures && _atOnce == 1)
             {
                 await run.Load.MoreByAsync(backend.Name, 1);
+                await Eventually.BecomesTrueAsync(
+                    () => run.Client[backend.Name].IsAlive,
+                    ChaosSettings.Patience,
+                    $"{backend.Name} is back"
+                );
             }
 
             await run.Load.MoreEndedAsync(step.Pause);
