@@ -12,6 +12,9 @@ internal sealed record RawRequest(int Connection, byte[] Head, byte[] Body, bool
     /// <summary>The head as text, one character for each byte.</summary>
     public string HeadText => Encoding.Latin1.GetString(Head);
 
+    /// <summary>Whether it wants its connection closed after the answer, as servers then must (RFC 9112, 9.6).</summary>
+    public bool AsksToClose => HeadText.Contains("\r\nConnection: close\r\n", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Such as <c>GET /x%2Fy HTTP/1.1</c>.</summary>
     public string RequestLine => HeadText.Split("\r\n")[0];
 }

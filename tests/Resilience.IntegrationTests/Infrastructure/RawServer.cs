@@ -16,6 +16,10 @@ internal sealed class RawServer : IAsyncDisposable
         $"HTTP/1.1 200 OK\r\nContent-Length: {OkBody.Length}\r\n\r\n{OkBody}"
     );
 
+    private static readonly byte[] ClosingResponse = Encoding.ASCII.GetBytes(
+        $"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {OkBody.Length}\r\n\r\n{OkBody}"
+    );
+
     private static readonly byte[] TornResponse = Encoding.ASCII.GetBytes(
         $"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{new string('x', 100)}"
     );
@@ -153,7 +157,7 @@ internal sealed class RawServer : IAsyncDisposable
                 _requests.Add(request);
             }
 
-            if (!request.IsComplete || !await AnswerAsync(socket, isReused))
+            if (!request.IsComplete || !await AnswerAsync(socket, isReused, request.AsksToClose))
             {
                 return;
             }
@@ -167,7 +171,7 @@ internal sealed class RawServer : IAsyncDisposable
                 or WireFault.ResetReusedConnection;
 
     /// <summary>Answers as the fault says; false when the connection has ended.</summary>
-    private async Task<bool> AnswerAsync(Socket socket, bool isReused)
+    private async Task<bool> AnswerAsync(Socket socket, bool isReused, bool asksToClose)
     {
         switch (_fault)
         {
@@ -213,6 +217,10 @@ internal sealed class RawServer : IAsyncDisposable
             case WireFault.AcceptAndNeverAnswer:
                 // Ends when the client leaves or the server stops.
                 await socket.ReceiveAsync(new byte[1], SocketFlags.None, _stopping.Token);
+                return false;
+            case WireFault.Ok when asksToClose:
+                await SendAsync(socket, ClosingResponse);
+                Close(socket);
                 return false;
             default:
                 await SendAsync(socket, OkResponse);
