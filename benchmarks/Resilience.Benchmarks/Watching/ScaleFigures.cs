@@ -17,6 +17,9 @@ internal static class ScaleFigures
     private const int Backends = 10_000;
     private const int SlotMilliseconds = 100;
 
+    /* A fifth of a slot's probes held back is a fifth more in the slot that follows. */
+    private const int StallMilliseconds = 20;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     public static async Task<FigureTable> WatchAsync(Endpoints endpoints, TimeSpan length)
@@ -28,7 +31,9 @@ internal static class ScaleFigures
             "Failed",
             "CPU ms/s",
             "B per probe",
-            "Fullest 100 ms over the mean"
+            "Fullest 100 ms over the mean",
+            "Undisturbed",
+            "Longest stall ms"
         );
         var addresses = endpoints.Plain(Backends);
         var idle = await IdleAsync(length / 3);
@@ -54,13 +59,13 @@ internal static class ScaleFigures
             );
         }
 
-        return table.Add("nothing", "0", "0", FigureTable.Text(idle.CpuMillisecondsPerSecond, 2), "-", "-");
+        return table.Add("nothing", "0", "0", FigureTable.Text(idle.CpuMillisecondsPerSecond, 2), "-", "-", "-", "-");
     }
 
     public static async Task<FigureTable> RememberAsync()
     {
         var table = new FigureTable("HealthMemory", "10,000 backends, each", "B", "µs to create");
-        Uri[] addresses = [.. Enumerable.Range(0, Backends).Select(i => new Uri($"http://10.1.{i / 250}.{i % 250}/"))];
+        Uri[] addresses = [.. Enumerable.Range(0, Backends).Select(i => new Uri($"http://10.1.{i / 250}.{i % 250}"))];
         // Once for nothing, so that the code is compiled and tables that are made once exist. Each on a stack of its own,
         // which holds on to nothing of the one before.
         await Task.Run(() => HoldAsync(addresses, isWorked: true));
@@ -98,10 +103,17 @@ internal static class ScaleFigures
         return new Turn(pool.Checker.Statistics.Total - before.Total, Spent.Now - before.Spent);
     }
 
-    /// <summary>How many probes begin in the fullest slot, as a multiple of the mean.</summary>
-    private static async Task<double> FullestAsync(WatchedPool pool, TimeSpan length)
+    /// <summary>
+    /// How many probes begin in the fullest slot, as a multiple of the mean: of all slots, and of those before which the
+    /// machine let this process run. Whatever falls due while it does not begins right after, in one slot.
+    /// </summary>
+    private static async Task<(double All, double Undisturbed, double LongestStall)> FullestAsync(
+        WatchedPool pool,
+        TimeSpan length
+    )
     {
         var slots = new int[(int)(length.TotalMilliseconds / SlotMilliseconds)];
+        using var stalls = new StallWatch(slots.Length, SlotMilliseconds);
         var began = Stopwatch.GetTimestamp();
         using (var listener = new MeterListener())
         {
@@ -128,17 +140,30 @@ internal static class ScaleFigures
         }
 
         await pool.Checker.StopAsync();
-        return slots.Max() / slots.Average();
+        var longest = stalls.Stop();
+        var undisturbed = slots
+            .Where((_, i) => longest[i] < StallMilliseconds && (i == 0 || longest[i - 1] < StallMilliseconds))
+            .ToArray();
+        var mean = slots.Average();
+        return (slots.Max() / mean, undisturbed.Length == 0 ? double.NaN : undisturbed.Max() / mean, longest.Max());
     }
 
-    private static void Add(FigureTable table, string what, WatchedPool pool, Turn turn, double fullest) =>
+    private static void Add(
+        FigureTable table,
+        string what,
+        WatchedPool pool,
+        Turn turn,
+        (double All, double Undisturbed, double LongestStall) fullest
+    ) =>
         table.Add(
             what,
             FigureTable.Text(turn.PerSecond),
             FigureTable.Text(pool.Checker.Statistics.Failed),
             FigureTable.Text(turn.Spent.CpuMillisecondsPerSecond, 2),
             FigureTable.Text(turn.Bytes),
-            FigureTable.Text(fullest, 2)
+            FigureTable.Text(fullest.All, 2),
+            FigureTable.Text(fullest.Undisturbed, 2),
+            FigureTable.Text(fullest.LongestStall)
         );
 
     /// <summary>What is alive after a full collection, less what was before.</summary>

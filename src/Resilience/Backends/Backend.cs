@@ -24,7 +24,19 @@ public sealed class Backend : ICircuitOwner
     private int _administration;
     private int _lastFailure;
 
-    internal Backend(BackendPool pool, BackendDefinition definition, CircuitRules rules, string source)
+    /* Smaller than the enumerations that they are: a pool may have ten thousand of these objects. */
+    private byte _activeVerdict;
+    private byte _passiveVerdict;
+    private byte _shownCircuit;
+
+    /// <param name="status">What is shown of another one that joins at the same time, made of the same rules.</param>
+    internal Backend(
+        BackendPool pool,
+        BackendDefinition definition,
+        CircuitRules rules,
+        string source,
+        BackendStatus? status
+    )
     {
         _pool = pool;
         _definition = definition;
@@ -35,7 +47,7 @@ public sealed class Backend : ICircuitOwner
         // Only the circuit can object to one that is new, if it does not begin closed.
         var (state, reason) = Derive();
         var detail = reason == StateReason.None ? "new" : DetailOf(reason);
-        _status = new BackendStatus(state, reason, detail, pool.Clock.UtcNow);
+        _status = status ?? new BackendStatus(state, reason, detail, pool.Clock.UtcNow);
     }
 
     /// <summary>What it is. A reload may change its weight and metadata.</summary>
@@ -63,10 +75,18 @@ public sealed class Backend : ICircuitOwner
     public CircuitBreaker Circuit { get; }
 
     /// <summary>What probes say.</summary>
-    public ActiveVerdict ActiveVerdict { get; private set; }
+    public ActiveVerdict ActiveVerdict
+    {
+        get => (ActiveVerdict)_activeVerdict;
+        private set => _activeVerdict = (byte)value;
+    }
 
     /// <summary>What real traffic says.</summary>
-    public PassiveVerdict PassiveVerdict { get; private set; }
+    public PassiveVerdict PassiveVerdict
+    {
+        get => (PassiveVerdict)_passiveVerdict;
+        private set => _passiveVerdict = (byte)value;
+    }
 
     /// <summary>How long its ejection still lasts; zero if it is not ejected.</summary>
     public TimeSpan EjectedFor =>
@@ -119,7 +139,11 @@ public sealed class Backend : ICircuitOwner
 
     internal long EjectedUntil { get; private set; }
 
-    internal CircuitState ShownCircuit { get; set; }
+    internal CircuitState ShownCircuit
+    {
+        get => (CircuitState)_shownCircuit;
+        set => _shownCircuit = (byte)value;
+    }
 
     internal bool IsRemoved => Volatile.Read(ref _administration) == Removed;
 

@@ -10,6 +10,8 @@ public sealed record BackendDefinition
 {
     private static readonly FrozenDictionary<string, string> NoMetadata = FrozenDictionary<string, string>.Empty;
 
+    private readonly int _maxConcurrentRequests;
+
     /// <summary>Describes a backend.</summary>
     /// <param name="address">
     /// Absolute <c>http</c> or <c>https</c> address, with an optional base path that is put before every request's
@@ -21,7 +23,9 @@ public sealed record BackendDefinition
         ArgumentNullException.ThrowIfNull(address);
         ThrowIf(BackendRules.AddressProblem(address), nameof(address));
         Address = address;
-        Prefix = address.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        var prefix = address.GetLeftPart(UriPartial.Path).AsSpan().TrimEnd('/');
+        // As it is mostly written: then one text is enough.
+        Prefix = prefix.SequenceEqual(address.OriginalString) ? address.OriginalString : prefix.ToString();
         Identity = Prefix;
     }
 
@@ -97,11 +101,11 @@ public sealed record BackendDefinition
     /// <exception cref="ArgumentException">It is out of range.</exception>
     public int? MaxConcurrentRequests
     {
-        get;
+        get => _maxConcurrentRequests == 0 ? null : _maxConcurrentRequests;
         init
         {
             ThrowIf(BackendRules.LimitProblem(value), nameof(MaxConcurrentRequests));
-            field = value;
+            _maxConcurrentRequests = value ?? 0;
         }
     }
 

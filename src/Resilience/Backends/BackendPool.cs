@@ -180,7 +180,19 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
             _membership.ThrowIfDuplicate(Name, wanted, source);
-            var change = _membership.Compare(_backends, wanted, source, Create);
+            // Those that join together are as old as each other, and share what is shown of a new one.
+            BackendStatus? status = null;
+            var change = _membership.Compare(
+                _backends,
+                wanted,
+                source,
+                (definition, source) =>
+                {
+                    var backend = Create(definition, source, status);
+                    status = backend.Status;
+                    return backend;
+                }
+            );
             if (change.Added.Count > 0 || change.Removed.Count > 0)
             {
                 ChangeMembers(change.Next, change.Added, change.Removed);
@@ -414,22 +426,23 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
 
     private void OnSubscriberFailed(Exception exception) => LogMessages.SubscriberFailed(Logger, exception, Name);
 
-    private Backend Create(BackendDefinition definition, string source) => new(this, definition, _circuitRules, source);
+    private Backend Create(BackendDefinition definition, string source, BackendStatus? status = null) =>
+        new(this, definition, _circuitRules, source, status);
 
     private void ChangeMembers(Backend[] next, IReadOnlyList<Backend> added, IReadOnlyList<Backend> removed)
     {
+        var time = Clock.UtcNow;
+        _membership.Change(added, removed);
         foreach (var backend in removed)
         {
-            _membership.Remove(backend);
             backend.Remove();
             Settle(backend);
-            _events.Publish(new BackendRemoved(Name, Clock.UtcNow, backend));
+            _events.Publish(new BackendRemoved(Name, time, backend));
         }
 
         foreach (var backend in added)
         {
-            _membership.Add(backend);
-            _events.Publish(new BackendAdded(Name, Clock.UtcNow, backend));
+            _events.Publish(new BackendAdded(Name, time, backend));
         }
 
         _backends = next;
@@ -475,7 +488,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     {
         _rebuiltAt = now;
         Volatile.Write(ref _isStale, false);
-        var survey = new PoolSurvey(_backends.Length, _failOpenThreshold);
+        var survey = new PoolSurvey(_backends, _failOpenThreshold);
         foreach (var backend in _backends)
         {
             if (backend.PassiveVerdict == PassiveVerdict.Ejected && now >= backend.EjectedUntil)

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace Resilience.Backends;
 
 /// <summary>
@@ -8,7 +6,8 @@ namespace Resilience.Backends;
 /// </summary>
 internal sealed class Membership
 {
-    private readonly ConcurrentDictionary<string, Backend> _byIdentity = new(StringComparer.Ordinal);
+    /* Replaced as a whole, never changed: half the size of one that threads could change. */
+    private Dictionary<string, Backend> _byIdentity = new(StringComparer.Ordinal);
 
     /// <summary>A list that a pool could have.</summary>
     /// <exception cref="ArgumentException">It is empty, or one of it is null.</exception>
@@ -28,26 +27,48 @@ internal sealed class Membership
         return wanted;
     }
 
-    public Backend? Find(string identity) => _byIdentity.GetValueOrDefault(identity);
+    public Backend? Find(string identity) => Volatile.Read(ref _byIdentity).GetValueOrDefault(identity);
 
-    public void Add(Backend backend) => _byIdentity[backend.Name] = backend;
+    /// <summary>Takes over who leaves and who joins.</summary>
+    public void Change(IReadOnlyList<Backend> added, IReadOnlyList<Backend> removed)
+    {
+        var next = new Dictionary<string, Backend>(_byIdentity.Count + added.Count, StringComparer.Ordinal);
+        foreach (var (identity, backend) in _byIdentity)
+        {
+            next.Add(identity, backend);
+        }
 
-    public void Remove(Backend backend) => _byIdentity.TryRemove(backend.Name, out _);
+        foreach (var backend in removed)
+        {
+            next.Remove(backend.Name);
+        }
+
+        foreach (var backend in added)
+        {
+            next[backend.Name] = backend;
+        }
+
+        Volatile.Write(ref _byIdentity, next);
+    }
 
     /// <exception cref="ArgumentException">An identity comes twice, or another list has it.</exception>
     public void ThrowIfDuplicate(string pool, BackendDefinition[] wanted, string source)
     {
-        var duplicates = wanted
-            .GroupBy(each => each.Identity, StringComparer.Ordinal)
-            .Where(group =>
-                group.Count() > 1 || (_byIdentity.TryGetValue(group.Key, out var has) && has.Source != source)
-            )
-            .Select(group => $"'{group.Key}'")
-            .ToArray();
-        if (duplicates.Length > 0)
+        var seen = new HashSet<string>(wanted.Length, StringComparer.Ordinal);
+        var duplicates = new List<string>();
+        foreach (var definition in wanted)
+        {
+            var identity = definition.Identity;
+            if (!seen.Add(identity) || (_byIdentity.TryGetValue(identity, out var has) && has.Source != source))
+            {
+                duplicates.Add($"'{identity}'");
+            }
+        }
+
+        if (duplicates.Count > 0)
         {
             throw new ArgumentException(
-                $"The pool '{pool}' cannot have a backend twice: {string.Join(", ", duplicates)}. "
+                $"The pool '{pool}' cannot have a backend twice: {string.Join(", ", duplicates.Distinct())}. "
                     + "Give each a name or an address of its own."
             );
         }
@@ -67,7 +88,7 @@ internal sealed class Membership
     )
     {
         var next = new List<Backend>(wanted.Length);
-        var added = new List<Backend>();
+        var added = new List<Backend>(Math.Max(0, wanted.Length - current.Length));
         var isRedefined = false;
         foreach (var definition in wanted)
         {
@@ -91,7 +112,7 @@ internal sealed class Membership
             next.Add(backend);
         }
 
-        var kept = next.ToHashSet();
+        var kept = current.Length == 0 ? [] : next.ToHashSet();
         var removed = current.Where(each => each.Source == source && !kept.Contains(each)).ToArray();
         next.AddRange(current.Where(each => each.Source != source));
         return new MembershipChange([.. next], added, removed, isRedefined);

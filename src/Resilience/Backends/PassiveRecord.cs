@@ -173,12 +173,14 @@ internal sealed class PassiveRecord
     }
 
     /// <summary>Counts a request into the window of outcomes.</summary>
-    public void CountOutcome(long now, bool hasFailed, TimeSpan length) =>
-        Window(ref _outcomes, length).Add(now, 1, hasFailed ? 1u : 0);
+    /// <param name="epochs">The window's, from <see cref="SlidingWindow.ByBuckets"/>.</param>
+    public void CountOutcome(long now, bool hasFailed, FastDivisor epochs) =>
+        Window(ref _outcomes, epochs).Add(now, 1, hasFailed ? 1u : 0);
 
     /// <summary>Counts a response into the window of response times.</summary>
-    public void CountAnswer(long now, bool isSlow, TimeSpan length) =>
-        Window(ref _answers, length).Add(now, 1, isSlow ? 1u : 0);
+    /// <param name="epochs">The window's, from <see cref="SlidingWindow.ByBuckets"/>.</param>
+    public void CountAnswer(long now, bool isSlow, FastDivisor epochs) =>
+        Window(ref _answers, epochs).Add(now, 1, isSlow ? 1u : 0);
 
     /// <summary>The requests within the window, and those of them that failed.</summary>
     public (long Requests, long Failures) Outcomes(long now) => Sums(Volatile.Read(ref _outcomes), now);
@@ -220,15 +222,15 @@ internal sealed class PassiveRecord
     }
 
     /// <summary>The window in the field, if it has the length that the rules ask for; else a new one in its place.</summary>
-    private static SlidingWindow Window(ref SlidingWindow? field, TimeSpan length)
+    private static SlidingWindow Window(ref SlidingWindow? field, FastDivisor epochs)
     {
         var seen = Volatile.Read(ref field);
-        if (seen is not null && seen.Length == length)
+        if (seen is not null && seen.Epochs == epochs)
         {
             return seen;
         }
 
-        var fresh = new SlidingWindow(length);
+        var fresh = new SlidingWindow(epochs);
         var before = Interlocked.CompareExchange(ref field, fresh, seen);
         return ReferenceEquals(before, seen) ? fresh : before ?? fresh;
     }

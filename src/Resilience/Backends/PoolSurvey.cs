@@ -3,9 +3,9 @@ using Resilience.CircuitBreaking;
 namespace Resilience.Backends;
 
 /// <summary>One pass over a pool's backends: who may take traffic, who may not and why, and when that changes by itself.</summary>
-internal struct PoolSurvey(int backends, double failOpenThreshold)
+internal struct PoolSurvey(Backend[] backends, double failOpenThreshold)
 {
-    private readonly Backend[] _admissible = new Backend[backends];
+    private readonly Backend[] _admissible = new Backend[backends.Length];
     private int _admissibleCount;
     private int _healthyCount;
     private int _disabled;
@@ -83,5 +83,7 @@ internal struct PoolSurvey(int backends, double failOpenThreshold)
     /// health objects to as well (law 5).
     /// </summary>
     public readonly (Backend[] Backends, bool IsFailOpen) Available() =>
-        (_admissible[..(IsFailOpen ? _admissibleCount : _healthyCount)], IsFailOpen);
+        _healthyCount == backends.Length
+            ? (backends, false)
+            : (_admissible[..(IsFailOpen ? _admissibleCount : _healthyCount)], IsFailOpen);
 }

@@ -14,4 +14,25 @@ public sealed record ProbeResult(
     int? StatusCode = null,
     Exception? Error = null,
     DateTimeOffset Time = default
-);
+)
+{
+    /* Every backend keeps its last one: half of what a nullable number and a time with its offset take. */
+    private readonly int _statusCode = StatusCode ?? NoStatus;
+    private readonly long _utcTicks = Time.UtcTicks;
+
+    private const int NoStatus = int.MinValue;
+
+    /// <summary>The HTTP status, if there was one.</summary>
+    public int? StatusCode
+    {
+        get => _statusCode == NoStatus ? null : _statusCode;
+        init => _statusCode = value ?? NoStatus;
+    }
+
+    /// <summary>When the probe ended, in universal time.</summary>
+    public DateTimeOffset Time
+    {
+        get => new(_utcTicks, TimeSpan.Zero);
+        init => _utcTicks = value.UtcTicks;
+    }
+}

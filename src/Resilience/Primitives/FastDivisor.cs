@@ -9,7 +9,7 @@ namespace Resilience.Primitives;
 /// By the reciprocal m = ceil(2^64 / d) the product n·m / 2^64 exceeds n / d by less than n·d / 2^64 parts of 1 / d, which
 /// are less than one (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994).
 /// </remarks>
-internal readonly struct FastDivisor
+internal readonly record struct FastDivisor
 {
     private readonly ulong _reciprocal;
 

@@ -35,21 +35,25 @@ internal sealed class SlidingWindow
     private const int Lead = 8;
     private const int MostStripes = 8;
 
-    private readonly FastDivisor _epochOf;
+    private readonly FastDivisor _epochs;
     private ulong[]? _more;
     private Cells _cells;
 
     public SlidingWindow(TimeSpan length)
-    {
-        Length = length;
-        _epochOf = new FastDivisor((uint)Math.Max(1, Math.Ceiling(length.TotalMilliseconds / Buckets)));
-    }
+        : this(ByBuckets(length)) { }
 
-    /// <summary>How far back it looks.</summary>
-    public TimeSpan Length { get; }
+    /// <param name="epochs">What divides time into the buckets of a window, from <see cref="ByBuckets"/>.</param>
+    public SlidingWindow(FastDivisor epochs) => _epochs = epochs;
+
+    /// <summary>What divides its time into buckets: that of another length has another.</summary>
+    public FastDivisor Epochs => _epochs;
 
     /// <summary>Whether threads have met in a busy bucket.</summary>
     internal bool IsStriped => Volatile.Read(ref _more) is not null;
+
+    /// <summary>What divides time into the buckets of a window of that length.</summary>
+    public static FastDivisor ByBuckets(TimeSpan length) =>
+        new((uint)Math.Max(1, Math.Ceiling(length.TotalMilliseconds / Buckets)));
 
     /// <summary>
     /// Counts into the bucket of <paramref name="nowMilliseconds"/>. Where its first count is full all of the bucket is
@@ -293,7 +297,7 @@ internal sealed class SlidingWindow
 
     private static ulong Amount(uint first, uint second) => ((ulong)first << FirstShift) + second;
 
-    private ulong EpochOf(long nowMilliseconds) => _epochOf.Quotient((ulong)nowMilliseconds);
+    private ulong EpochOf(long nowMilliseconds) => _epochs.Quotient((ulong)nowMilliseconds);
 
     /// <summary>In the window itself: two objects would be larger, and a step further away.</summary>
     [InlineArray(Buckets)]

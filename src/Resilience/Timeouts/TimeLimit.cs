@@ -42,7 +42,7 @@ internal struct TimeLimit
     /// <summary>
     /// Ends the limit: from here on neither time nor caller ends the token.
     /// </summary>
-    /// <param name="isTokenFree">Whether nobody can still use the token, so that its watch may serve another request.</param>
+    /// <param name="isTokenFree">Whether nobody can still use the token, so that it may serve another piece of work.</param>
     public void End(bool isTokenFree)
     {
         var watch = _watch;
@@ -54,7 +54,8 @@ internal struct TimeLimit
         _watch = null;
         // Waits for a callback that is running: after this the caller's token can no longer reach the watch.
         _registration.Dispose();
-        if (!isTokenFree || !watch.TryReset() || !ObjectPool<TimeWatch>.TryGiveBack(watch))
+        var isFree = isTokenFree ? watch.TryReset() : watch.TryRenew();
+        if (!isFree || !ObjectPool<TimeWatch>.TryGiveBack(watch))
         {
             watch.Abandon();
         }

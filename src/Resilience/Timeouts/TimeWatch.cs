@@ -15,8 +15,8 @@ internal sealed class TimeWatch
     /* What _due holds once time has ended the token; the clock's ticks are never negative. */
     private const long Over = long.MinValue;
 
-    private readonly CancellationTokenSource _source = new();
     private readonly Clock _clock;
+    private CancellationTokenSource _source = new();
     private ITimer? _timer;
     private long _due = Never;
     private long _armedFor = Never;
@@ -55,6 +55,23 @@ internal sealed class TimeWatch
     /// <returns>Whether the watch can serve another owner: it can if the token has not ended, nor is about to.</returns>
     public bool TryReset() =>
         Interlocked.Exchange(ref _due, Never) != Over && ReferenceEquals(_clock, Clock.System) && _source.TryReset();
+
+    /// <summary>
+    /// As <see cref="TryReset"/>, where the owner may have given the token away: the next owner gets a token of its own.
+    /// Only the source is new; a timer, the dearer part of a watch, nobody can have kept.
+    /// </summary>
+    public bool TryRenew()
+    {
+        if (Interlocked.Exchange(ref _due, Never) == Over || !ReferenceEquals(_clock, Clock.System))
+        {
+            return false;
+        }
+
+        // Time ends only what it has seen begin: the timer's thread reads the source after the next piece of work has
+        // noted its time, a full fence after this.
+        _source = new CancellationTokenSource();
+        return true;
+    }
 
     /// <summary>Nobody wants the watch any more. Its source is left to the collector: without a timer it holds nothing.</summary>
     public void Abandon()

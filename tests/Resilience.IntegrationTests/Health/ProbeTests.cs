@@ -94,26 +94,23 @@ public sealed class ProbeTests : ResilienceTest
     }
 
     /// <summary>R161, R164, R172, R176: bodies are read to their end, so the first probe's connection serves all.</summary>
-    [Theory]
-    [InlineData(true, 1)]
-    [InlineData(false, 5)]
-    public async Task Http_SeveralProbes_ShareTheirConnectionUnlessToldOtherwise(bool isReused, int connections)
+    [Fact]
+    public async Task Http_SeveralProbes_ShareTheirConnection()
     {
         await using var server = RawServer.Start();
-        var options = new HealthCheckOptions { ReuseConnections = isReused };
         await using var pool = new BackendPool(
             "catalog",
             [new BackendDefinition(server.Address)],
             new RoundRobinSelector()
         );
-        await using var checker = new HealthChecker(pool, options);
+        await using var checker = new HealthChecker(pool);
 
         for (var i = 0; i < 5; i++)
         {
             (await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait)).IsSuccess.Should().BeTrue();
         }
 
-        server.AcceptedConnections.Should().Be(connections);
+        server.AcceptedConnections.Should().Be(1);
         server.RequestCount.Should().Be(5);
     }
 
@@ -123,7 +120,15 @@ public sealed class ProbeTests : ResilienceTest
     {
         var backend = await StartAsync("a", https: true);
 
-        var result = await CheckAsync(backend.Address, options => options.Type = HealthCheckType.Https);
+        var result = await CheckAsync(
+            backend.Address,
+            options =>
+            {
+                options.Type = HealthCheckType.Https;
+                // A handshake on a busy machine takes its time, and a timeout is not what is asked for.
+                options.Timeout = Limits.Wait;
+            }
+        );
 
         result.IsSuccess.Should().BeFalse();
         result.Detail.Should().StartWith("GET /health failed: TLS: ").And.Contain("certificate");

@@ -19,6 +19,24 @@ public sealed class BackendDefinitionTests
         definition.Metadata.Should().BeEmpty();
     }
 
+    /// <summary>One text is enough for an address that is written as it is shown.</summary>
+    [Fact]
+    public void Identity_OfAnAddressWrittenAsItIsShown_IsThatVeryText()
+    {
+        var address = new Uri("http://10.0.0.1:8080/base");
+
+        new BackendDefinition(address).Identity.Should().BeSameAs(address.OriginalString);
+    }
+
+    [Theory]
+    [InlineData("HTTP://10.0.0.1", "http://10.0.0.1")]
+    [InlineData("http://Api.Example.com", "http://api.example.com")]
+    [InlineData("http://10.0.0.1:80", "http://10.0.0.1")]
+    public void Identity_OfAnAddressWrittenOtherwise_IsTheUsualForm(string address, string identity)
+    {
+        new BackendDefinition(address).Identity.Should().Be(identity);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("catalog")]

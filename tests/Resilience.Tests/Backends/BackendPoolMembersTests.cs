@@ -1,4 +1,5 @@
 using Resilience.Backends;
+using Resilience.Selection;
 using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Backends;
@@ -30,6 +31,43 @@ public sealed class BackendPoolMembersTests
 
         changed.Should().BeFalse();
         pool.Find("a").Should().BeSameAs(backend);
+    }
+
+    /// <summary>
+    /// What is kept of ten thousand backends, and what is thrown away while they are made: together little more than half
+    /// of the kilobyte that one may take with its evidence and its place in the schedule.
+    /// </summary>
+    [Fact]
+    public void Create_ThousandBackends_AllocatesLittleForEach()
+    {
+        const int Count = 1_000;
+        var definitions = Enumerable
+            .Range(0, Count)
+            .Select(i => new BackendDefinition($"http://10.1.{i / 250}.{i % 250}"))
+            .ToArray();
+        Pools.Create(_time, "warm").Dispose();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        using var pool = new BackendPool("catalog", definitions, new RoundRobinSelector(), timeProvider: _time);
+
+        var each = (GC.GetAllocatedBytesForCurrentThread() - before) / Count;
+        each.Should().BeInRange(300, 650);
+    }
+
+    [Fact]
+    public void Apply_SeveralJoinTogether_AreNewSinceTheSameMoment()
+    {
+        using var pool = Pools.Create(_time, "a", "b");
+        _time.Advance(TimeSpan.FromSeconds(1));
+        var joined = _time.GetUtcNow();
+
+        pool.Apply([Pools.Definition("a"), Pools.Definition("b"), Pools.Definition("c"), Pools.Definition("d")]);
+        pool.Find("c")!.Drain();
+
+        pool.Find("a")!.Status.Should().BeSameAs(pool.Find("b")!.Status);
+        pool.Find("d")!.Status.Since.Should().Be(joined).And.BeAfter(pool.Find("a")!.Status.Since);
+        pool.Find("c")!.State.Should().Be(BackendState.Draining);
+        pool.Find("d")!.State.Should().Be(BackendState.Healthy, "what is shown of one is no other's");
     }
 
     [Fact]

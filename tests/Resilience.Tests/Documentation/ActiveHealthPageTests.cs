@@ -53,6 +53,48 @@ public sealed class ActiveHealthPageTests
         rows.Sum(cells => Regex.Count(cells[2], "[0-9]+(?= s| to)")).Should().Be(5);
     }
 
+    /// <summary>R173: what makes probing dear, the worst first, and which setting of ours answers it.</summary>
+    [Fact]
+    public void Bottlenecks_AreListedBySeverity_WithSettingsThatExist()
+    {
+        var rows = File.ReadAllLines(Path.Combine(SourceTree.Root, "docs", "active-health.md"))
+            .SkipWhile(line => !line.StartsWith("| severity |", StringComparison.Ordinal))
+            .Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .ToArray();
+
+        rows.Select(cells => (cells[1], cells[2]))
+            .Should()
+            .Equal(
+                ("high", "probes that pile up"),
+                ("high", "a new connection for each probe"),
+                ("medium", "a log line for each probe"),
+                ("low", "all probes at the same moment"),
+                ("low", "bodies left unread")
+            );
+        rows.SelectMany(cells => Regex.Matches(cells[3], "`([A-Za-z]+)`").Select(match => match.Groups[1].Value))
+            .Should()
+            .Equal("MaxConcurrency", "ReuseConnections", "Jitter", "Spread")
+            .And.BeSubsetOf(typeof(HealthCheckOptions).GetProperties().Select(property => property.Name));
+    }
+
+    /// <summary>R164, R177: what the page says of kept connections is what its own numbers make.</summary>
+    [Fact]
+    public void KeptConnections_WhatTheySave_IsWhatThePageReckons()
+    {
+        var rows = File.ReadAllLines(Path.Combine(SourceTree.Root, "docs", "active-health.md"))
+            .SkipWhile(line => !line.StartsWith("| backends | a round", StringComparison.Ordinal))
+            .Skip(2)
+            .TakeWhile(line => line.StartsWith('|'))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .Select(cells => cells[1..4].Select(cell => int.Parse(cell.Replace(",", ""), CultureInfo.InvariantCulture)))
+            .Select(numbers => numbers.ToArray());
+
+        // Milliseconds of a round, one probe after another: 100 for a setup and 2 for an answer, or the answer alone.
+        rows.Should().HaveCount(4).And.OnlyContain(row => row[1] == row[0] * 102 && row[2] == row[0] * 2);
+    }
+
     [Fact]
     public async Task OnDemand_AsThePageShowsIt_ProbesOneAndAll()
     {

@@ -22,6 +22,36 @@ public sealed class RoundRobinSelectorTests
         counts.Should().Equal(each, each, each);
     }
 
+    /// <summary>The topology of the note's diagram: four servers of one host, on the ports 3000 to 3003.</summary>
+    [Fact]
+    public void Pick_FourServersOnPortsOfOneHost_TheOneThatIsDownIsLeftOut_R45()
+    {
+        using var pool = new BackendPool(
+            "catalog",
+            Enumerable.Range(3_000, 4).Select(port => new BackendDefinition($"http://localhost:{port}")),
+            new RoundRobinSelector(),
+            timeProvider: _time,
+            random: _random
+        );
+        _time.Advance(TimeSpan.FromSeconds(1));
+        PortsOf(8).Should().Equal((3_000, 2), (3_001, 2), (3_002, 2), (3_003, 2));
+
+        pool.Find("http://localhost:3002")!.SetAlive(false);
+        PortsOf(6).Should().Equal((3_000, 2), (3_001, 2), (3_003, 2));
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        pool.Find("http://localhost:3002")!.SetAlive(true);
+        PortsOf(4).Should().Equal((3_000, 1), (3_001, 1), (3_002, 1), (3_003, 1));
+
+        IEnumerable<(int Port, int Count)> PortsOf(int picks) =>
+            Enumerable
+                .Range(0, picks)
+                .Select(_ => Pick(pool.Snapshot.Picker!)!.Definition.Address.Port)
+                .CountBy(port => port)
+                .Select(each => (each.Key, each.Value))
+                .Order();
+    }
+
     [Fact]
     public void Pick_EqualBackends_NeverTheSameTwiceInARow_S74()
     {

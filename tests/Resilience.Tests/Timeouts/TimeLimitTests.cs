@@ -156,6 +156,38 @@ public sealed class TimeLimitTests
         second.End(isTokenFree: true);
     }
 
+    /// <summary>The watch serves on, its token does not: whoever has kept that is not ended by another's work.</summary>
+    [Fact]
+    public void Cancel_OfTheNextOwner_DoesNotReachATokenThatIsHeld()
+    {
+        using var caller = new CancellationTokenSource();
+        var first = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
+        var held = first.Token;
+        first.End(isTokenFree: false);
+        var second = TimeLimit.Start(Clock.System, Long, caller.Token);
+
+        caller.Cancel();
+
+        second.Token.IsCancellationRequested.Should().BeTrue();
+        held.IsCancellationRequested.Should().BeFalse();
+        second.End(isTokenFree: false);
+    }
+
+    [Fact]
+    public void Start_AfterACancelledOneWhoseTokenIsHeld_IsFresh()
+    {
+        using var caller = new CancellationTokenSource();
+        var first = TimeLimit.Start(Clock.System, Long, caller.Token);
+        caller.Cancel();
+        first.End(isTokenFree: false);
+
+        var second = TimeLimit.Start(Clock.System, Long, CancellationToken.None);
+
+        second.HasEnded.Should().BeFalse();
+        second.Token.IsCancellationRequested.Should().BeFalse();
+        second.End(isTokenFree: true);
+    }
+
     [Fact]
     public void Start_AfterACancelledOne_IsFresh()
     {

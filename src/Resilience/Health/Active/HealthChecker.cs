@@ -372,6 +372,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
     }
 
+    private bool IsGivenUp(Backend backend) => _givenUp.Exists(each => each.Backend == backend);
+
     private Task WhenIdle() => _last?.WhenIdle() ?? Task.CompletedTask;
 
     private void Tick()
@@ -380,6 +382,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         {
             if (_running is { } run)
             {
+                run.TimerFired();
                 Dispatch(run);
             }
         }
@@ -436,7 +439,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             probe = run.Take(out var wasDue);
             if (probe is not null)
             {
-                probe.IsBlocked = _givenUp.Exists(each => each.Backend == probe.Backend);
+                probe.IsBlocked = _givenUp.Count > 0 && IsGivenUp(probe.Backend);
                 if (run.FallsBehind(wasDue, _rules) is { } late)
                 {
                     behind = (late, run.Count, _rules.WorkersFor(run.Count));

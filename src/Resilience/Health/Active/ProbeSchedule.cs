@@ -25,6 +25,7 @@ internal sealed class ProbeSchedule : IDisposable
     private readonly HashSet<ScheduledProbe> _firstRound = [];
     private readonly TaskCompletionSource _firstRoundEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _idle;
+    private long _firesAt = ScheduledProbe.NotDue;
     private int _workers;
     private int _unhealthy;
     private int _firstRoundMissing;
@@ -69,7 +70,7 @@ internal sealed class ProbeSchedule : IDisposable
             if (_members.Remove(backend, out var probe))
             {
                 probe.HasLeft = true;
-                MarkUnhealthy(probe, since: null);
+                MarkUnhealthy(probe, ScheduledProbe.NotDue);
                 LeaveFirstRound(probe);
                 if (!_underWay.Contains(probe))
                 {
@@ -122,7 +123,7 @@ internal sealed class ProbeSchedule : IDisposable
         foreach (var probe in _members.Values)
         {
             // The first one is due after the initial delay, however long that is.
-            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAt is not null)
+            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAt != ScheduledProbe.NotDue)
             {
                 continue;
             }
@@ -157,8 +158,7 @@ internal sealed class ProbeSchedule : IDisposable
                 continue;
             }
 
-            probe.DueAt = ScheduledProbe.NotDue;
-            probe.WaitsSince = due;
+            probe.Wait();
             _work.Writer.TryWrite(probe);
             if (_workers < most)
             {
@@ -171,11 +171,19 @@ internal sealed class ProbeSchedule : IDisposable
         {
             // Rounded up to the tick, so that due times close to each other share one wake-up.
             var wait = (next - now + TickMilliseconds - 1) / TickMilliseconds * TickMilliseconds;
-            _timer.Change(TimeSpan.FromMilliseconds(wait), Timeout.InfiniteTimeSpan);
+            // One that is set for an earlier moment stays: setting it costs more than the rest of a probe's schedule.
+            if (now + wait < _firesAt)
+            {
+                _firesAt = now + wait;
+                _timer.Change(TimeSpan.FromMilliseconds(wait), Timeout.InfiniteTimeSpan);
+            }
         }
 
         return begin;
     }
+
+    /// <summary>The timer has fired: before <see cref="Dispatch"/>, which sets it anew.</summary>
+    public void TimerFired() => _firesAt = ScheduledProbe.NotDue;
 
     /// <summary>
     /// The next piece of work, or the end of this worker: one step under the lock under which work is handed out, so
@@ -187,8 +195,7 @@ internal sealed class ProbeSchedule : IDisposable
         wasDue = 0;
         if (_work.Reader.TryRead(out var probe))
         {
-            wasDue = probe.WaitsSince;
-            probe.WaitsSince = ScheduledProbe.NotDue;
+            wasDue = probe.EndWait();
             _underWay.Add(probe);
             return probe;
         }
@@ -289,7 +296,7 @@ internal sealed class ProbeSchedule : IDisposable
     {
         if (result.IsSuccess || probe.HasLeft)
         {
-            MarkUnhealthy(probe, since: null);
+            MarkUnhealthy(probe, ScheduledProbe.NotDue);
             _isContradicted &= !result.IsSuccess;
             return false;
         }
@@ -299,7 +306,7 @@ internal sealed class ProbeSchedule : IDisposable
             return false;
         }
 
-        MarkUnhealthy(probe, probe.UnhealthySince ?? _clock.Milliseconds);
+        MarkUnhealthy(probe, Math.Min(probe.UnhealthySince, _clock.Milliseconds));
         if (_isContradicted || _unhealthy < _members.Count)
         {
             return false;
@@ -334,6 +341,7 @@ internal sealed class ProbeSchedule : IDisposable
 
         _members.Clear();
         _firstRoundEnded.TrySetCanceled();
+        TimerFired();
         _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         while (_work.Reader.TryRead(out _))
         {
@@ -369,9 +377,10 @@ internal sealed class ProbeSchedule : IDisposable
         return probe;
     }
 
-    private void MarkUnhealthy(ScheduledProbe probe, long? since)
+    private void MarkUnhealthy(ScheduledProbe probe, long since)
     {
-        _unhealthy += (since is null ? 0 : 1) - (probe.UnhealthySince is null ? 0 : 1);
+        _unhealthy +=
+            (since == ScheduledProbe.NotDue ? 0 : 1) - (probe.UnhealthySince == ScheduledProbe.NotDue ? 0 : 1);
         probe.UnhealthySince = since;
     }
 
@@ -380,13 +389,12 @@ internal sealed class ProbeSchedule : IDisposable
     {
         if (probe.DueAt != due)
         {
-            probe.DueAt = due;
+            probe.PlanAt(due);
             _due.Enqueue(probe, due);
         }
     }
 
-    private bool IsAtWork(ScheduledProbe probe) =>
-        probe.WaitsSince != ScheduledProbe.NotDue || _underWay.Contains(probe);
+    private bool IsAtWork(ScheduledProbe probe) => probe.IsWaiting || _underWay.Contains(probe);
 
     private void LeaveFirstRound(ScheduledProbe probe)
     {
@@ -415,9 +423,9 @@ internal sealed class ProbeSchedule : IDisposable
             backend.ConsecutiveProbeFailures,
             _random.NextDouble()
         );
-        if (probe.SecondAt is { } second)
+        if (probe.SecondAt is var second && second != ScheduledProbe.NotDue)
         {
-            probe.SecondAt = null;
+            probe.SecondAt = ScheduledProbe.NotDue;
             return Math.Max(now, Math.Min(due, second));
         }
 

@@ -98,10 +98,9 @@ internal sealed class ProbeTelemetry(string pool, Clock clock, ILoggerFactory? l
     private void Write(ScheduledProbe probe, ProbeResult result)
     {
         var backend = probe.Backend;
-        if (probe.Thrown is { } thrown)
+        if (probe.HasThrown)
         {
-            probe.Thrown = null;
-            LogMessages.ProbeThrew(Logger, thrown, pool, backend.Name);
+            LogMessages.ProbeThrew(Logger, result.Error!, pool, backend.Name);
         }
 
         if (result.IsSuccess)

@@ -10,37 +10,62 @@ internal sealed class ScheduledProbe(Backend backend)
 
     private TaskCompletionSource<ProbeResult?>? _answer;
 
-    /* How many requests had failed on the backend, and when the success came that was taken for a probe, at the last look. */
+    /* How many requests had failed on the backend at the last look. */
     private long _failuresSeen;
-    private long _provenAt = long.MinValue;
+
+    /* When it is due, or since when it waits for a worker: never both, and there are tens of thousands of these. */
+    private long _at = NotDue;
+    private bool _isWaiting;
 
     public Backend Backend { get; } = backend;
 
-    /// <summary>When its last probe began; written by the one worker that has it.</summary>
+    /// <summary>
+    /// When its last probe began, or a success came that was taken for one; written by the one worker that has it.
+    /// </summary>
     public long BeganAt { get; set; }
 
-    /// <summary>The latest moment of the second probe; null once that has been set.</summary>
-    public long? SecondAt { get; set; }
+    /// <summary>The latest moment of the second probe; <see cref="NotDue"/> once that has been set.</summary>
+    public long SecondAt { get; set; } = NotDue;
 
     /// <summary>When it is next handed to the workers; <see cref="NotDue"/> while they have it.</summary>
-    public long DueAt { get; set; } = NotDue;
+    public long DueAt => _isWaiting ? NotDue : _at;
 
-    /// <summary>Since when it waits for a worker; <see cref="NotDue"/> if it does not.</summary>
-    public long WaitsSince { get; set; } = NotDue;
+    /// <summary>Whether it waits for a worker.</summary>
+    public bool IsWaiting => _isWaiting;
 
     /// <summary>Whether an earlier probe of the backend, which its run has given up, is still under way.</summary>
     public bool IsBlocked { get; set; }
 
-    /// <summary>What the last probe threw; written by the one worker that has it.</summary>
-    public Exception? Thrown { get; set; }
+    /// <summary>Whether the last probe threw what its result says; written by the one worker that has it.</summary>
+    public bool HasThrown { get; set; }
 
     /// <summary>
-    /// When its probes were seen to have made it unhealthy, in the clock's milliseconds; null while they have not.
+    /// When its probes were seen to have made it unhealthy, in the clock's milliseconds; <see cref="NotDue"/> while they
+    /// have not.
     /// </summary>
-    public long? UnhealthySince { get; set; }
+    public long UnhealthySince { get; set; } = NotDue;
 
     /// <summary>Whether the backend has left the pool.</summary>
     public bool HasLeft { get; set; }
+
+    /// <summary>Plans it.</summary>
+    public void PlanAt(long due)
+    {
+        _at = due;
+        _isWaiting = false;
+    }
+
+    /// <summary>Hands it to the workers: from the moment at which it was due it waits for one.</summary>
+    public void Wait() => _isWaiting = true;
+
+    /// <summary>A worker has taken it.</summary>
+    /// <returns>When it was due.</returns>
+    public long EndWait()
+    {
+        var due = _at;
+        PlanAt(NotDue);
+        return due;
+    }
 
     /// <summary>
     /// When requests have shown the backend to be healthy, if they have since the last look and nothing speaks against it.
@@ -56,19 +81,18 @@ internal sealed class ScheduledProbe(Backend backend)
         var succeededAt = Backend.Passive.SucceededAt;
         if (
             hasFailed
-            || SecondAt is not null
+            || SecondAt != NotDue
             || _answer is not null
             || Backend.ActiveVerdict != ActiveVerdict.Healthy
             || Backend.ConsecutiveProbeFailures > 0
             || !Backend.IsAlive
-            || succeededAt <= Math.Max(BeganAt, _provenAt)
+            || succeededAt <= BeganAt
         )
         {
             return null;
         }
 
-        _provenAt = succeededAt;
-        return succeededAt;
+        return BeganAt = succeededAt;
     }
 
     /// <summary>The result of the probe that is under way or comes next; null if a stop or its leaving comes first.</summary>

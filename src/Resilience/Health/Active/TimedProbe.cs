@@ -11,11 +11,12 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
     /// <param name="timeout">How long it may take.</param>
     /// <param name="stopped">Ends when checking stops.</param>
     /// <returns>The result; <see langword="null"/> if checking has stopped meanwhile.</returns>
-    public async Task<ProbeResult?> RunAsync(ScheduledProbe scheduled, TimeSpan timeout, CancellationToken stopped)
+    public async ValueTask<ProbeResult?> RunAsync(ScheduledProbe scheduled, TimeSpan timeout, CancellationToken stopped)
     {
         var startedAt = clock.Ticks;
         scheduled.BeganAt = clock.Milliseconds;
-        var limit = TimeLimit.Start(clock, timeout, stopped);
+        scheduled.HasThrown = false;
+        var limit = TimeLimit.Start(clock, startedAt, timeout, stopped);
         ProbeResult result;
         try
         {
@@ -41,7 +42,7 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            scheduled.Thrown = exception;
+            scheduled.HasThrown = true;
             result = new ProbeResult(false, $"the probe threw {exception.GetType().Name}", Error: exception);
         }
         finally

@@ -199,7 +199,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         if (rules.CountsSlow)
         {
             var isSlow = duration > rules.SlowResponseTime;
-            record.CountAnswer(now, isSlow, rules.Window);
+            record.CountAnswer(now, isSlow, rules.Epochs);
             if (isSlow && record.MayAsk(now))
             {
                 JudgeSlow(backend, rules, now);
@@ -238,7 +238,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         record.CountSuccess();
         if (rules.CountsOutcomes)
         {
-            record.CountOutcome(_pool.Clock.Milliseconds, hasFailed: false, rules.Window);
+            record.CountOutcome(_pool.Clock.Milliseconds, hasFailed: false, rules.Epochs);
         }
 
         if (
@@ -258,7 +258,7 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         var failures = record.CountFailure();
         if (rules.CountsOutcomes)
         {
-            record.CountOutcome(now, hasFailed: true, rules.Window);
+            record.CountOutcome(now, hasFailed: true, rules.Epochs);
         }
 
         // Every so many failures it is asked anew: an ejection that was refused, because the backend was the last one,

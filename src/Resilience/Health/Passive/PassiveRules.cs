@@ -20,6 +20,7 @@ internal sealed class PassiveRules
         FailureRate = options.FailureRate;
         MinimumRequests = options.MinimumRequests;
         Window = options.Window;
+        Epochs = SlidingWindow.ByBuckets(options.Window);
         SlowResponseTime = options.SlowResponseTime;
         SlowResponseRate = options.SlowResponseRate;
         FindsSilence = options.Silence;
@@ -48,6 +49,9 @@ internal sealed class PassiveRules
     public int MinimumRequests { get; }
 
     public TimeSpan Window { get; }
+
+    /// <summary>The buckets of the window.</summary>
+    public FastDivisor Epochs { get; }
 
     public TimeSpan SlowResponseTime { get; }
 

@@ -14,9 +14,9 @@ namespace Resilience.Health.Passive;
 /// </remarks>
 internal sealed class PassiveWatch : IMembershipObserver
 {
-    /* So many ticks fit into the time that makes silent, and so many are remembered: more than that time holds. */
+    /* So many ticks fit into the time that makes silent, and so many are remembered: the one before that time too. */
     private const int TicksInSilence = 8;
-    private const int Ticks = 16;
+    private const int Ticks = TicksInSilence + 2;
 
     private readonly Lock _gate = new();
     private readonly PassiveHealthChecker _checker;

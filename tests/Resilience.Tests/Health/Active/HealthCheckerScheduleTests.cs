@@ -193,6 +193,47 @@ public sealed class HealthCheckerScheduleTests
         world.Probe.TimesOf("d").Should().Equal(0, 10, 20);
     }
 
+    /// <summary>
+    /// Jitter moves every probe by itself, so that a slot holds as many as chance puts there: with m on average seldom more
+    /// than m + 4 √m. Of two thousand backends every 5 s m is 40.
+    /// </summary>
+    [Fact]
+    public async Task Spread_ThroughManyRounds_NoTenthOfASecondHasTwiceTheMean()
+    {
+        string[] names = [.. Enumerable.Range(0, 2_000).Select(i => $"b{i}")];
+        var options = new HealthCheckOptions { Interval = TimeSpan.FromSeconds(5) };
+        await using var world = new CheckedPool(options, new SeededRandom(5), names);
+        await world.StartAsync();
+        await world.PassAsync(10);
+
+        await world.PassAsync(30);
+
+        var slots = new int[300];
+        foreach (var time in names.SelectMany(world.Probe.TimesOf).Where(time => time is >= 10 and < 40))
+        {
+            // In whole milliseconds: the probes of one tick all lie on one side of a slot's border.
+            slots[((int)Math.Round(time * 1_000) - 10_000) / 100]++;
+        }
+
+        slots.Average().Should().BeApproximately(40, 1);
+        slots.Max().Should().BeLessThan(80);
+    }
+
+    /// <summary>A timer that is set for an earlier moment is left alone, and the probe that is due after it still comes.</summary>
+    [Fact]
+    public async Task Timer_SetForAnotherBackend_DelaysNobody()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a", "b");
+        await world.StartAsync();
+        await world.PassAsync(4);
+
+        await world.Checker.CheckAsync(world["b"]).WaitAsync(TimeSpan.FromSeconds(15));
+        await world.PassAsync(20);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 10, 20);
+        world.Probe.TimesOf("b").Should().Equal(0, 4, 14, 24);
+    }
+
     [Fact]
     public async Task Spread_OneBackend_IsPlacedAtRandom()
     {

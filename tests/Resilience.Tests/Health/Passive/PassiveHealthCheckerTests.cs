@@ -453,7 +453,35 @@ public sealed class PassiveHealthCheckerTests
         pool.Observer.Should().BeNull();
     }
 
-    /// <summary>R68, R74, S22, S23.</summary>
+    /// <summary>S22: what is set is kept, and decides.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    public void Options_WhatIsSet_IsKeptAndDecides(int failures)
+    {
+        var options = new PassiveHealthOptions
+        {
+            ConsecutiveFailures = failures,
+            FailureRate = 0.9,
+            MinimumRequests = 1_000,
+            Window = TimeSpan.FromSeconds(30),
+        };
+        using var pool = Pools.Create(_time, "a", "b");
+        _ = new PassiveHealthChecker(pool, options);
+        var backend = pool.Find("a")!;
+
+        backend.Fail(failures - 1);
+        var before = backend.PassiveVerdict;
+        backend.Fail();
+
+        before.Should().Be(PassiveVerdict.Healthy);
+        backend.PassiveVerdict.Should().Be(PassiveVerdict.Ejected);
+        (options.ConsecutiveFailures, options.FailureRate, options.MinimumRequests, options.Window)
+            .Should()
+            .Be((failures, 0.9, 1_000, TimeSpan.FromSeconds(30)));
+    }
+
+    /// <summary>R68, R74, S23.</summary>
     [Fact]
     public void Options_Defaults_AreThoseOfTheDesign()
     {
