@@ -85,13 +85,7 @@ public sealed class PoolGaugesTests
     {
         var pool = Forgotten();
 
-        for (var i = 0; i < 20 && pool.IsAlive; i++)
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        }
-
-        pool.IsAlive.Should().BeFalse();
+        Garbage.IsCollected(() => !pool.IsAlive).Should().BeTrue();
 
         [MethodImpl(MethodImplOptions.NoInlining)]
         static WeakReference Forgotten()
