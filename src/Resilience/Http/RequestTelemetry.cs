@@ -115,9 +115,23 @@ internal static class RequestTelemetry
             );
         }
 
-        if (lease.Outcome.Failure != FailureKind.None && pool.Logger.IsEnabled(LogLevel.Debug))
+        if (pool.Logger.IsEnabled(LogLevel.Debug))
         {
-            LogMessages.AttemptFailed(pool.Logger, pool.Name, number, backend.Name, lease.Outcome.ToString());
+            WriteAttempt(lease, number);
+        }
+    }
+
+    private static void WriteAttempt(BackendLease lease, int number)
+    {
+        var (logger, pool, backend) = (lease.Backend.Pool.Logger, lease.Backend.Pool.Name, lease.Backend.Name);
+        if (lease.Outcome.Failure == FailureKind.None)
+        {
+            var milliseconds = lease.Duration.TotalMilliseconds;
+            LogMessages.AttemptAnswered(logger, pool, number, backend, lease.Outcome.StatusCode, milliseconds);
+        }
+        else
+        {
+            LogMessages.AttemptFailed(logger, pool, number, backend, lease.Outcome.ToString());
         }
     }
 

@@ -177,6 +177,20 @@ internal static partial class LogMessages
     public static partial void AttemptFailed(ILogger logger, string pool, int attempt, string backend, string outcome);
 
     [LoggerMessage(
+        307,
+        LogLevel.Debug,
+        "Pool {Pool}: attempt {Attempt} on {Backend} answered {Status} after {Milliseconds:0.0} ms"
+    )]
+    public static partial void AttemptAnswered(
+        ILogger logger,
+        string pool,
+        int attempt,
+        string backend,
+        int status,
+        double milliseconds
+    );
+
+    [LoggerMessage(
         302,
         LogLevel.Warning,
         "Client {Client}: HttpClient.Timeout ({ClientTimeout}) is not longer than the total timeout of pool {Pool} "

@@ -362,16 +362,23 @@ public sealed class RequestTelemetryTests
     }
 
     [Fact]
-    public async Task Logs_OfAttempts_AreDebugAndOnlyOfFailures()
+    public async Task Logs_OfAttempts_AreDebugAndNameBackendAndResult() // R47
     {
         using var loggers = new CollectingLoggerFactory();
         using var rig = new HttpRig(2, loggers: loggers).On("b1", Answers.Status(503));
+        rig.On("b2", Taking(rig, 2, Answers.Ok));
 
         using var response = await rig.SendAsync(HttpRig.Get("/secret?token=1"));
 
-        var line = loggers.Entries.Should().ContainSingle(entry => entry.Message.Contains("attempt")).Subject;
-        line.Level.Should().Be(LogLevel.Debug);
-        line.Message.Should().Be("Pool catalog: attempt 1 on b1 failed: status 503");
+        var lines = loggers.Entries.Where(entry => entry.Message.Contains("attempt")).ToArray();
+        lines.Should().OnlyContain(line => line.Level == LogLevel.Debug);
+        lines
+            .Select(line => line.Message)
+            .Should()
+            .Equal(
+                "Pool catalog: attempt 1 on b1 failed: status 503",
+                "Pool catalog: attempt 2 on b2 answered 200 after 2000.0 ms"
+            );
     }
 
     /// <summary>
