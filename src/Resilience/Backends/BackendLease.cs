@@ -14,7 +14,10 @@ internal sealed class BackendLease
     private const long Returned = 2;
     private const long Answered = 4;
     private const long WaitCounted = 8;
-    private const int StartShift = 4;
+
+    /* The report was a success, and no failure has come after it. */
+    private const long Succeeded = 16;
+    private const int StartShift = 5;
     private const long StateMask = (1 << StartShift) - 1;
 
     private readonly CircuitTicket _ticket;
@@ -57,7 +60,7 @@ internal sealed class BackendLease
     /// <summary>What the attempt showed, as far as it is known.</summary>
     public AttemptOutcome Outcome { get; set; }
 
-    public bool IsReported => (Volatile.Read(ref _startAndState) & (Reported | Returned)) != 0;
+    public bool IsReported => IsToldOf(Volatile.Read(ref _startAndState));
 
     /// <summary>
     /// Tells observers that the attempt waits no longer for response headers, once; before the lease is shared, or else
@@ -71,7 +74,7 @@ internal sealed class BackendLease
             return;
         }
 
-        if ((seen & (Reported | Returned)) == 0)
+        if (!IsToldOf(seen))
         {
             // Nobody else knows of the lease yet.
             _startAndState = seen | Answered;
@@ -90,20 +93,20 @@ internal sealed class BackendLease
     /// </summary>
     public void Report(in AttemptOutcome outcome)
     {
-        var before = Interlocked.Or(ref _startAndState, Reported);
+        var before = Take(Reported, outcome);
         if ((before & Returned) == 0)
         {
-            Tell(outcome, isLate: (before & Reported) != 0);
+            Tell(outcome, before);
         }
     }
 
     /// <summary>Reports, unless that has been done, and gives back the count in flight: one step, once.</summary>
     public void Return(in AttemptOutcome outcome)
     {
-        var before = Interlocked.Or(ref _startAndState, Returned);
+        var before = Take(Returned, outcome);
         if ((before & Returned) == 0)
         {
-            TellAndLeave(outcome, isLate: (before & Reported) != 0);
+            TellAndLeave(outcome, before);
         }
     }
 
@@ -111,9 +114,9 @@ internal sealed class BackendLease
     public void Return()
     {
         var before = Interlocked.Or(ref _startAndState, Returned);
-        if ((before & (Reported | Returned)) == 0)
+        if (!IsToldOf(before))
         {
-            TellAndLeave(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled), isLate: false);
+            TellAndLeave(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled), before);
         }
         else if ((before & Returned) == 0)
         {
@@ -121,11 +124,43 @@ internal sealed class BackendLease
         }
     }
 
-    private void TellAndLeave(in AttemptOutcome outcome, bool isLate)
+    /// <summary>
+    /// Takes a step, and in the same word notes whether the report was a success: another thread may report a failure
+    /// before this one has told anybody anything. Only a success is followed by a late failure, and by one alone.
+    /// </summary>
+    /// <returns>The word before it.</returns>
+    private long Take(long step, in AttemptOutcome outcome)
+    {
+        var before = Volatile.Read(ref _startAndState);
+        while (true)
+        {
+            var after = before | step;
+            if (!IsToldOf(before))
+            {
+                after |= outcome.Kind == OutcomeKind.Success ? Succeeded : 0;
+            }
+            else if (outcome.Kind == OutcomeKind.Failure)
+            {
+                after &= ~Succeeded;
+            }
+
+            var seen = Interlocked.CompareExchange(ref _startAndState, after, before);
+            if (seen == before)
+            {
+                return before;
+            }
+
+            before = seen;
+        }
+    }
+
+    private static bool IsToldOf(long state) => (state & (Reported | Returned)) != 0;
+
+    private void TellAndLeave(in AttemptOutcome outcome, long before)
     {
         try
         {
-            Tell(outcome, isLate);
+            Tell(outcome, before);
         }
         finally
         {
@@ -134,15 +169,15 @@ internal sealed class BackendLease
         }
     }
 
-    private void Tell(in AttemptOutcome outcome, bool isLate)
+    private void Tell(in AttemptOutcome outcome, long before)
     {
-        if (!isLate)
+        if (!IsToldOf(before))
         {
             Answer(outcome);
             Outcome = outcome;
             Backend.OnReported(_ticket, outcome, Duration.Ticks);
         }
-        else if (outcome.Kind == OutcomeKind.Failure && Outcome.Kind == OutcomeKind.Success)
+        else if (outcome.Kind == OutcomeKind.Failure && (before & Succeeded) != 0)
         {
             Outcome = outcome;
             Backend.OnReportedLate(_ticket, outcome);

@@ -148,14 +148,14 @@ public sealed class BackendLeaseTests
     {
         using var pool = Pools.Create(_time, "a");
         var lease = pool.Find("a")!.Lease();
-        lease.StartedAt = long.MaxValue >> 4;
+        lease.StartedAt = long.MaxValue >> 5;
 
         lease.Report(Success);
         var reported = lease.StartedAt;
         lease.Return();
 
-        reported.Should().Be(long.MaxValue >> 4);
-        lease.StartedAt.Should().Be(long.MaxValue >> 4);
+        reported.Should().Be(long.MaxValue >> 5);
+        lease.StartedAt.Should().Be(long.MaxValue >> 5);
     }
 
     [Theory]
@@ -200,6 +200,47 @@ public sealed class BackendLeaseTests
 
         returning.Should().Throw<InvalidOperationException>().WithMessage("observer");
         pool.Find("a")!.InFlight.Should().Be(0);
+    }
+
+    /// <summary>
+    /// Law 4: a failure that is reported a second time while the first report is still being told is no late one. It was
+    /// taken for one, since until then the lease's outcome was that of a success.
+    /// </summary>
+    [Theory]
+    [InlineData(OutcomeKind.Failure, 1)]
+    [InlineData(OutcomeKind.ApplicationFailure, 1)]
+    [InlineData(OutcomeKind.Neutral, 0)]
+    public void Report_AgainWhileTheFirstIsBeingTold_CountsOnce(OutcomeKind first, int failures)
+    {
+        using var pool = Pools.Create(_time, "a");
+        var backend = pool.Find("a")!;
+        var observer = new ReportingObserver();
+        pool.Observer = observer;
+        observer.Lease = backend.Lease();
+
+        observer.Lease.Report(new AttemptOutcome(first, FailureKind.Status, 500));
+        observer.Lease.Return();
+
+        backend.Failures.Should().Be(failures);
+        observer.Outcomes.Should().Equal(first);
+    }
+
+    /// <summary>Law 4: a success that turns out to be a failure does so once, whoever says it and however often.</summary>
+    [Fact]
+    public void Report_TwoFailuresAfterASuccess_CountsOneOfThem()
+    {
+        using var pool = Pools.Create(_time, "a");
+        var backend = pool.Find("a")!;
+        var observer = new ReportingObserver();
+        pool.Observer = observer;
+        observer.Lease = backend.Lease();
+
+        observer.Lease.Report(Success);
+        observer.Lease.Return(Failure);
+
+        backend.Failures.Should().Be(1);
+        // The second one comes, and is told, while the first is being told.
+        observer.Outcomes.Should().Equal(OutcomeKind.Failure, OutcomeKind.Success);
     }
 
     /// <summary>Law 4 under threads: returned and reported by several at once, and never seen below zero.</summary>
@@ -303,6 +344,18 @@ public sealed class BackendLeaseTests
             .BeLessThanOrEqualTo(4, "there are four workers, and a count below zero would show as a huge one");
         pool.Backends.Should().AllSatisfy(backend => backend.InFlight.Should().Be(0));
         pool.Backends.Sum(backend => backend.Attempts).Should().Be(taken);
+    }
+
+    /// <summary>Reports a failure each time it is told that the wait is over, as another thread could at that moment.</summary>
+    private sealed class ReportingObserver : IOutcomeObserver
+    {
+        public BackendLease? Lease { get; set; }
+
+        public List<OutcomeKind> Outcomes { get; } = [];
+
+        public void OnAnswered(Backend backend, in AttemptOutcome outcome, TimeSpan duration) => Lease!.Report(Failure);
+
+        public void OnOutcome(Backend backend, in AttemptOutcome outcome) => Outcomes.Add(outcome.Kind);
     }
 
     private sealed class ThrowingObserver : IOutcomeObserver
