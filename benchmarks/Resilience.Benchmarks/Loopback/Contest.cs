@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Resilience.Benchmarks.Peers;
+using Resilience.Benchmarks.Running;
 using Resilience.Benchmarks.Watching;
 using Resilience.Http;
 
@@ -40,19 +41,21 @@ internal sealed class Contest : IDisposable
     public async Task RunAsync(int crowd, TimeSpan length, int rounds, FigureTable table)
     {
         var turns = _contestants.Select(_ => new List<Turn>()).ToArray();
-        // The first round makes the connections and compiles the code.
-        for (var round = 0; round <= rounds; round++)
+        await Compiler.SettleAsync(async () =>
+        {
+            foreach (var (_, client, addresses) in _contestants)
+            {
+                await TakeTurnAsync(client, addresses, crowd, length);
+            }
+        });
+        for (var round = 0; round < rounds; round++)
         {
             for (var i = 0; i < _contestants.Length; i++)
             {
                 // Another one begins each round: whoever follows a costly one would find a warm machine every time.
                 var at = (i + round) % _contestants.Length;
                 var (_, client, addresses) = _contestants[at];
-                var turn = await TakeTurnAsync(client, addresses, crowd, length);
-                if (round > 0)
-                {
-                    turns[at].Add(turn);
-                }
+                turns[at].Add(await TakeTurnAsync(client, addresses, crowd, length));
             }
         }
 

@@ -36,7 +36,7 @@ internal static class LoopbackFigures
         }
 
         var isShort = arguments.Contains(Short);
-        var (length, rounds) = isShort ? (TimeSpan.FromSeconds(0.2), 1) : (TimeSpan.FromSeconds(1), 7);
+        var (length, rounds) = isShort ? (TimeSpan.FromSeconds(0.2), 1) : (TimeSpan.FromSeconds(0.25), 25);
         using var endpoints = Endpoints.Start();
         using var http2 = ServerProcess.Start(Http2Server.Argument);
         var core = Environment.GetEnvironmentVariable(ServerCore);

@@ -4,6 +4,7 @@ using Polly;
 using Polly.CircuitBreaker;
 using Resilience.Backends;
 using Resilience.Benchmarks.Peers;
+using Resilience.Benchmarks.Running;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Selection;
@@ -97,7 +98,7 @@ internal static class ScaleFigures
     private static async Task<Turn> MeasureAsync(WatchedPool pool, TimeSpan length)
     {
         await pool.Checker.StartAsync();
-        await Task.Delay(2 * Interval);
+        await Compiler.SettleAsync(() => Task.Delay(Interval));
         var before = (Spent: Spent.Now, pool.Checker.Statistics.Total);
         await Task.Delay(length);
         return new Turn(pool.Checker.Statistics.Total - before.Total, Spent.Now - before.Spent);

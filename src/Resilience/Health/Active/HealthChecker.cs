@@ -178,7 +178,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             {
                 // Without due times of its own a run probes only what is asked for.
                 run.Change(run.IsPeriodic ? added : [], removed, _rules);
-                Dispatch(run);
+                Dispatch(run, _clock.Milliseconds);
             }
         }
     }
@@ -210,7 +210,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             if (_running is { IsPeriodic: true } run && rules.IsEnabled)
             {
                 run.Shorten(rules);
-                Dispatch(run);
+                Dispatch(run, _clock.Milliseconds);
             }
         }
 
@@ -341,7 +341,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
             var run = Run();
             var answer = run.Demand(backend);
-            Dispatch(run);
+            Dispatch(run, _clock.Milliseconds);
             return answer;
         }
     }
@@ -378,25 +378,65 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
 
     private void Tick()
     {
+        ProbeSchedule? run;
+        int? starter = null;
         lock (_gate)
         {
-            if (_running is { } run)
+            run = _running;
+            if (run is not null)
             {
-                run.TimerFired();
-                Dispatch(run);
+                var now = _clock.Milliseconds;
+                run.TimerFired(now);
+                starter = run.Dispatch(now, _rules);
             }
+        }
+
+        if (starter is { } id)
+        {
+            Begin(run!, id, isOnPool: _clock.IsSystem);
         }
     }
 
-    /// <summary>Hands what is due to workers, and begins as many of these as it takes.</summary>
-    private void Dispatch(ProbeSchedule run)
+    /// <summary>Hands what is due to workers.</summary>
+    /// <param name="isWorker">Whether it is a worker that asks, who takes the next piece of work itself.</param>
+    private void Dispatch(ProbeSchedule run, long now, bool isWorker = false)
     {
-        for (var begin = run.Dispatch(_rules); begin > 0; begin--)
+        if (run.Dispatch(now, _rules, isWorker) is { } starter)
         {
-            using (ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow())
-            {
-                _ = Task.Run(() => WorkAsync(run));
-            }
+            Begin(run, starter, isOnPool: false);
+        }
+    }
+
+    /// <summary>Begins workers on the thread pool, without the context of whoever is here.</summary>
+    private void Begin(ProbeSchedule run, int starter, bool isOnPool)
+    {
+        if (isOnPool)
+        {
+            // Right here: to wake another thread for it would cost more than what it does.
+            StartWorkers(run, starter);
+            return;
+        }
+
+        ThreadPool.UnsafeQueueUserWorkItem(
+            static it => it.Checker.StartWorkers(it.Run, it.Starter),
+            (Checker: this, Run: run, Starter: starter),
+            preferLocal: false
+        );
+    }
+
+    private void StartWorkers(ProbeSchedule run, int starter)
+    {
+        while (BeginsWorker(run, starter))
+        {
+            _ = WorkAsync(run);
+        }
+    }
+
+    private bool BeginsWorker(ProbeSchedule run, int starter)
+    {
+        lock (_gate)
+        {
+            return run.BeginsWorker(starter, _rules);
         }
     }
 
@@ -436,19 +476,24 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         (TimeSpan Late, int Backends, int Workers)? behind = null;
         lock (_gate)
         {
-            probe = run.Take(out var wasDue);
+            var now = _clock.Milliseconds;
+            probe = run.Take(now, out var wasDue);
             if (probe is not null)
             {
                 probe.IsBlocked = _givenUp.Count > 0 && IsGivenUp(probe.Backend);
-                if (run.FallsBehind(wasDue, _rules) is { } late)
+                if (run.FallsBehind(wasDue, now, _rules) is { } late)
                 {
                     behind = (late, run.Count, _rules.WorkersFor(run.Count));
                 }
 
-                if (run.Skips(probe, _rules))
+                if (run.Skips(probe, now, _rules))
                 {
                     isSkipped = true;
-                    Dispatch(run);
+                    Dispatch(run, now, isWorker: true);
+                }
+                else
+                {
+                    probe.BeganAt = now;
                 }
             }
         }
@@ -473,11 +518,12 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             // The run itself is asked, not its token: a stop ends the run under this lock and cancels its token after it.
             if (result is not null && run == _running)
             {
+                var now = _clock.Milliseconds;
                 isPathMissing = run.CompletesAMissingRound(probe, result);
-                isContradicted = run.ContradictsTraffic(probe, result);
-                run.PlanNext(probe, _rules);
+                isContradicted = run.ContradictsTraffic(probe, result, now);
+                run.PlanNext(probe, now, _rules);
                 NoteSuccesses();
-                Dispatch(run);
+                Dispatch(run, now, isWorker: true);
             }
         }
 

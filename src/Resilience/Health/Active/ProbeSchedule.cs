@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Threading.Channels;
 using Resilience.Backends;
 using Resilience.Primitives;
@@ -12,7 +13,10 @@ namespace Resilience.Health.Active;
 internal sealed class ProbeSchedule : IDisposable
 {
     /// <summary>Probes due within this time go out together, so that thousands of due times cost few wake-ups.</summary>
-    private const long TickMilliseconds = 50;
+    private const long TickMilliseconds = 100;
+
+    /// <summary>The golden section: multiples of it come close to no earlier one for as long as can be.</summary>
+    private const double GoldenShare = 0.618;
 
     private readonly Clock _clock;
     private readonly Random _random;
@@ -26,8 +30,17 @@ internal sealed class ProbeSchedule : IDisposable
     private readonly TaskCompletionSource _firstRoundEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _idle;
     private long _firesAt = ScheduledProbe.NotDue;
+    private long _firedAt = -TickMilliseconds;
+    private int _waiting;
     private int _workers;
+    private int _starter;
+    private bool _isStarting;
+    private bool _hasWorkerBegun;
+    private bool _isStarterStuck;
     private int _unhealthy;
+    private long _firstRoundAt;
+    private int _firstRoundSize;
+    private int _firstRoundBegun;
     private int _firstRoundMissing;
     private bool _isBehind;
     private bool _isContradicted;
@@ -84,10 +97,16 @@ internal sealed class ProbeSchedule : IDisposable
         // Room for those and no more: tables that double keep up to twice of it.
         _members.EnsureCapacity(_members.Count + added.Count);
         _due.EnsureCapacity(_due.Count + added.Count);
+        if (isFirstRound)
+        {
+            (_firstRoundAt, _firstRoundSize) = (first, added.Count);
+        }
+
+        var stride = Stride(added.Count);
         for (var i = 0; i < added.Count; i++)
         {
             var probe = Member(added[i]);
-            probe.SecondAt = SecondDue(first, i, added.Count, rules);
+            probe.SecondAfter = SecondAfter((int)((long)i * stride % added.Count), added.Count, rules);
             if (isFirstRound)
             {
                 _firstRound.Add(probe);
@@ -123,7 +142,7 @@ internal sealed class ProbeSchedule : IDisposable
         foreach (var probe in _members.Values)
         {
             // The first one is due after the initial delay, however long that is.
-            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAt != ScheduledProbe.NotDue)
+            if (probe.DueAt == ScheduledProbe.NotDue || probe.SecondAfter != ScheduledProbe.NotDue)
             {
                 continue;
             }
@@ -143,12 +162,10 @@ internal sealed class ProbeSchedule : IDisposable
     }
 
     /// <summary>Hands what is due to workers, and sets the timer for what comes next.</summary>
-    /// <returns>How many workers must begin; they are counted already.</returns>
-    public int Dispatch(HealthRules rules)
+    /// <param name="isWorker">Whether it is a worker that asks, who takes the next piece of work itself.</param>
+    /// <returns>The starter that must begin workers, if one must; see <see cref="BeginsWorker"/>.</returns>
+    public int? Dispatch(long now, HealthRules rules, bool isWorker = false)
     {
-        var now = _clock.Milliseconds;
-        var most = rules.WorkersFor(_members.Count);
-        var begin = 0;
         while (_due.TryPeek(out var probe, out var due) && due <= now)
         {
             _due.Dequeue();
@@ -160,53 +177,68 @@ internal sealed class ProbeSchedule : IDisposable
 
             probe.Wait();
             _work.Writer.TryWrite(probe);
-            if (_workers < most)
-            {
-                _workers++;
-                begin++;
-            }
+            _waiting++;
         }
 
-        if (_due.TryPeek(out _, out var next))
-        {
-            // Rounded up to the tick, so that due times close to each other share one wake-up.
-            var wait = (next - now + TickMilliseconds - 1) / TickMilliseconds * TickMilliseconds;
-            // One that is set for an earlier moment stays: setting it costs more than the rest of a probe's schedule.
-            if (now + wait < _firesAt)
-            {
-                _firesAt = now + wait;
-                _timer.Change(TimeSpan.FromMilliseconds(wait), Timeout.InfiniteTimeSpan);
-            }
-        }
-
-        return begin;
+        SetTimer(now);
+        return CallStarter(rules, isWorker ? 1 : 0);
     }
 
     /// <summary>The timer has fired: before <see cref="Dispatch"/>, which sets it anew.</summary>
-    public void TimerFired() => _firesAt = ScheduledProbe.NotDue;
+    public void TimerFired(long now)
+    {
+        _firesAt = ScheduledProbe.NotDue;
+        _firedAt = now;
+        _isStarterStuck = _isStarting && !_hasWorkerBegun;
+        _hasWorkerBegun = false;
+    }
+
+    /// <summary>
+    /// Whether a starter must begin one more worker; it is counted already. A starter begins them one after the other on
+    /// its own thread, each up to where its probe waits for something: a hundred at once would wake every thread of the
+    /// pool, which costs more than all the rest. One whose probe blocks that thread is left behind: the next tick calls
+    /// another, and for this one the answer is no from then on.
+    /// </summary>
+    public bool BeginsWorker(int starter, HealthRules rules)
+    {
+        if (starter != _starter)
+        {
+            return false;
+        }
+
+        if (_waiting == 0 || _workers >= rules.WorkersFor(_members.Count))
+        {
+            _isStarting = false;
+            return false;
+        }
+
+        _workers++;
+        return _hasWorkerBegun = true;
+    }
 
     /// <summary>
     /// The next piece of work, or the end of this worker: one step under the lock under which work is handed out, so
     /// that nothing is left lying without a worker.
     /// </summary>
     /// <param name="wasDue">When it should have begun.</param>
-    public ScheduledProbe? Take(out long wasDue)
+    public ScheduledProbe? Take(long now, out long wasDue)
     {
         wasDue = 0;
         if (_work.Reader.TryRead(out var probe))
         {
+            _waiting--;
             wasDue = probe.EndWait();
             _underWay.Add(probe);
+            if (_firstRound.Count > 0 && _firstRound.Contains(probe))
+            {
+                SpreadFromTheEnd(probe, now);
+            }
+
             return probe;
         }
 
         _workers--;
-        if (_workers == 0)
-        {
-            _idle?.TrySetResult();
-            _idle = null;
-        }
-
+        TellIfIdle();
         return null;
     }
 
@@ -214,14 +246,13 @@ internal sealed class ProbeSchedule : IDisposable
     /// Leaves out a probe that has just been taken, if requests prove what it would: the next one is then due as if this
     /// had been sent when the last of them succeeded. One that is late already is sent.
     /// </summary>
-    public bool Skips(ScheduledProbe probe, HealthRules rules)
+    public bool Skips(ScheduledProbe probe, long now, HealthRules rules)
     {
         if (!rules.IsTrafficEnough || !IsPeriodic || probe.HasLeft || probe.TakeProof() is not { } provenAt)
         {
             return false;
         }
 
-        var now = _clock.Milliseconds;
         var due = rules.NextAfter(provenAt, now, ActiveVerdict.Healthy, 1, 0, _random.NextDouble());
         if (due <= now)
         {
@@ -237,9 +268,9 @@ internal sealed class ProbeSchedule : IDisposable
     /// How late a probe begins that has just been taken, if that is the first one so late that backends are probed less
     /// often than they should be; probing has caught up when one is less than half an interval late.
     /// </summary>
-    public TimeSpan? FallsBehind(long wasDue, HealthRules rules)
+    public TimeSpan? FallsBehind(long wasDue, long now, HealthRules rules)
     {
-        var late = TimeSpan.FromMilliseconds(_clock.Milliseconds - wasDue);
+        var late = TimeSpan.FromMilliseconds(now - wasDue);
         var wasBehind = _isBehind;
         _isBehind = late > (wasBehind ? rules.Interval / 2 : rules.Interval);
         return _isBehind && !wasBehind ? late : null;
@@ -265,11 +296,11 @@ internal sealed class ProbeSchedule : IDisposable
     }
 
     /// <summary>Sets the next due time of a backend that has been probed.</summary>
-    public void PlanNext(ScheduledProbe probe, HealthRules rules)
+    public void PlanNext(ScheduledProbe probe, long now, HealthRules rules)
     {
         if (IsPeriodic && !probe.HasLeft)
         {
-            Plan(probe, NextDue(probe, rules));
+            Plan(probe, NextDue(probe, now, rules));
         }
     }
 
@@ -292,7 +323,7 @@ internal sealed class ProbeSchedule : IDisposable
     /// and since then one has answered a request well. A request whose caller gave up is no answer.
     /// </summary>
     /// <returns>Whether that has just become so; once until a probe succeeds.</returns>
-    public bool ContradictsTraffic(ScheduledProbe probe, ProbeResult result)
+    public bool ContradictsTraffic(ScheduledProbe probe, ProbeResult result, long now)
     {
         if (result.IsSuccess || probe.HasLeft)
         {
@@ -306,7 +337,7 @@ internal sealed class ProbeSchedule : IDisposable
             return false;
         }
 
-        MarkUnhealthy(probe, Math.Min(probe.UnhealthySince, _clock.Milliseconds));
+        MarkUnhealthy(probe, Math.Min(probe.UnhealthySince, now));
         if (_isContradicted || _unhealthy < _members.Count)
         {
             return false;
@@ -318,7 +349,7 @@ internal sealed class ProbeSchedule : IDisposable
     /// <summary>Completes when no probe is under way or waits for a worker.</summary>
     public Task WhenIdle()
     {
-        if (_workers == 0)
+        if (IsIdle)
         {
             return Task.CompletedTask;
         }
@@ -341,12 +372,15 @@ internal sealed class ProbeSchedule : IDisposable
 
         _members.Clear();
         _firstRoundEnded.TrySetCanceled();
-        TimerFired();
+        _firesAt = ScheduledProbe.NotDue;
         _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         while (_work.Reader.TryRead(out _))
         {
             // Emptied, so that the workers end.
+            _waiting--;
         }
+
+        TellIfIdle();
     }
 
     /// <summary>Cancels the probes that are under way; outside the lock, since what they register may run right there.</summary>
@@ -354,17 +388,82 @@ internal sealed class ProbeSchedule : IDisposable
 
     public void Dispose() => _stopping.Dispose();
 
+    private bool IsIdle => _workers == 0 && _waiting == 0;
+
+    private void TellIfIdle()
+    {
+        if (IsIdle)
+        {
+            _idle?.TrySetResult();
+            _idle = null;
+        }
+    }
+
+    /// <summary>At the next due time, or a tick after the last firing if that is later.</summary>
+    private void SetTimer(long now)
+    {
+        // Work that another may hold up: one more tick looks whether it has been begun.
+        var next =
+            _waiting > (_isStarting ? 0 : 1) ? now
+            : _due.TryPeek(out _, out var due) ? due
+            : ScheduledProbe.NotDue;
+        var at = Math.Max(next, _firedAt + TickMilliseconds);
+        // One that is set for an earlier moment stays: setting it costs more than the rest of a probe's schedule.
+        if (at < _firesAt)
+        {
+            _firesAt = at;
+            _timer.Change(TimeSpan.FromMilliseconds(Math.Max(at - now, 0)), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private int? CallStarter(HealthRules rules, int taken)
+    {
+        if (_waiting <= taken || (_isStarting && !_isStarterStuck) || _workers >= rules.WorkersFor(_members.Count))
+        {
+            return null;
+        }
+
+        _isStarting = true;
+        _isStarterStuck = false;
+        return ++_starter;
+    }
+
     /// <summary>
     /// The second probes are spread over the interval that follows the first; the one of a single backend falls anywhere
     /// in it but at its beginning, where it would only repeat the first.
     /// </summary>
-    private long SecondDue(long first, int index, int count, HealthRules rules)
+    private long SecondAfter(int place, int count, HealthRules rules)
     {
         var share =
             !rules.IsSpread ? 1
-            : count > 1 ? (index + 1.0) / count
+            : count > 1 ? (place + 1.0) / count
             : Math.Max(HealthCheckDefaults.LeastSpread, _random.NextDouble());
-        return first + (long)(rules.Interval.TotalMilliseconds * share);
+        return (long)(rules.Interval.TotalMilliseconds * share);
+    }
+
+    /// <summary>
+    /// A first round of thousands takes seconds. The interval over which the second is spread is the one after its end,
+    /// reckoned from how far it has come: what fell due before that would wait, and come out at once.
+    /// </summary>
+    private void SpreadFromTheEnd(ScheduledProbe probe, long now)
+    {
+        var end = _firstRoundAt + ((now - _firstRoundAt) * _firstRoundSize / ++_firstRoundBegun);
+        probe.SecondAfter += Math.Max(0, end - now);
+    }
+
+    /// <summary>
+    /// The step through the places of the second round: taken in the order in which a long first one reaches them, they
+    /// would come in waves.
+    /// </summary>
+    private static int Stride(int count)
+    {
+        var stride = Math.Max(1, (int)(count * GoldenShare));
+        while (!BigInteger.GreatestCommonDivisor(stride, count).IsOne)
+        {
+            stride++;
+        }
+
+        return stride;
     }
 
     private ScheduledProbe Member(Backend backend)
@@ -411,9 +510,8 @@ internal sealed class ProbeSchedule : IDisposable
         }
     }
 
-    private long NextDue(ScheduledProbe probe, HealthRules rules)
+    private long NextDue(ScheduledProbe probe, long now, HealthRules rules)
     {
-        var now = _clock.Milliseconds;
         var backend = probe.Backend;
         var due = rules.NextAfter(
             probe.BeganAt,
@@ -423,10 +521,11 @@ internal sealed class ProbeSchedule : IDisposable
             backend.ConsecutiveProbeFailures,
             _random.NextDouble()
         );
-        if (probe.SecondAt is var second && second != ScheduledProbe.NotDue)
+        if (probe.SecondAfter is var second && second != ScheduledProbe.NotDue)
         {
-            probe.SecondAt = ScheduledProbe.NotDue;
-            return Math.Max(now, Math.Min(due, second));
+            probe.SecondAfter = ScheduledProbe.NotDue;
+            var secondAt = probe.BeganAt + second;
+            return Math.Max(now, backend.ConsecutiveProbeFailures > 0 ? Math.Min(due, secondAt) : secondAt);
         }
 
         return due;

@@ -28,8 +28,14 @@ internal sealed class ProbeTelemetry(string pool, Clock clock, ILoggerFactory? l
         );
 
     /// <summary>A probe has ended.</summary>
-    public void Probed(ScheduledProbe probe, ProbeResult result) =>
-        Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
+    public void Probed(ScheduledProbe probe, ProbeResult result)
+    {
+        // Most probes have no listener, and then not even their backend's name is looked at.
+        if (_lines is not null || Instruments.ProbeDuration.Enabled)
+        {
+            Tell((probe, result), static (telemetry, it) => telemetry.Write(it.probe, it.result));
+        }
+    }
 
     /// <summary>A probe was due, and traffic has made it unnecessary.</summary>
     public void Skipped(Backend backend) =>

@@ -24,8 +24,10 @@ internal sealed class ScheduledProbe(Backend backend)
     /// </summary>
     public long BeganAt { get; set; }
 
-    /// <summary>The latest moment of the second probe; <see cref="NotDue"/> once that has been set.</summary>
-    public long SecondAt { get; set; } = NotDue;
+    /// <summary>
+    /// How long after the first probe the second one is due at the latest; <see cref="NotDue"/> once it has been planned.
+    /// </summary>
+    public long SecondAfter { get; set; } = NotDue;
 
     /// <summary>When it is next handed to the workers; <see cref="NotDue"/> while they have it.</summary>
     public long DueAt => _isWaiting ? NotDue : _at;
@@ -81,7 +83,7 @@ internal sealed class ScheduledProbe(Backend backend)
         var succeededAt = Backend.Passive.SucceededAt;
         if (
             hasFailed
-            || SecondAt != NotDue
+            || SecondAfter != NotDue
             || _answer is not null
             || Backend.ActiveVerdict != ActiveVerdict.Healthy
             || Backend.ConsecutiveProbeFailures > 0

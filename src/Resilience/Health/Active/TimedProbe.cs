@@ -7,14 +7,13 @@ namespace Resilience.Health.Active;
 /// <summary>Carries out a probe within its time, and makes a result of whatever comes of it. Thread-safe.</summary>
 internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
 {
-    /// <param name="scheduled">Whose probe it is; told when it began and what it threw.</param>
+    /// <param name="scheduled">Whose probe it is; told whether it threw.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="stopped">Ends when checking stops.</param>
     /// <returns>The result; <see langword="null"/> if checking has stopped meanwhile.</returns>
     public async ValueTask<ProbeResult?> RunAsync(ScheduledProbe scheduled, TimeSpan timeout, CancellationToken stopped)
     {
         var startedAt = clock.Ticks;
-        scheduled.BeganAt = clock.Milliseconds;
         scheduled.HasThrown = false;
         var limit = TimeLimit.Start(clock, startedAt, timeout, stopped);
         ProbeResult result;

@@ -187,10 +187,81 @@ public sealed class HealthCheckerScheduleTests
 
         await world.PassAsync(20);
 
-        world.Probe.TimesOf("a").Should().Equal(0, 2.5, 12.5);
-        world.Probe.TimesOf("b").Should().Equal(0, 5, 15);
-        world.Probe.TimesOf("c").Should().Equal(0, 7.5, 17.5);
-        world.Probe.TimesOf("d").Should().Equal(0, 10, 20);
+        var times = world.Pool.Backends.Select(backend => world.Probe.TimesOf(backend.Name)).ToArray();
+        times.Select(each => each[0]).Should().OnlyContain(first => first == 0);
+        times.Select(each => each[1]).Order().Should().Equal(2.5, 5, 7.5, 10);
+        times.Should().OnlyContain(each => each[2] == each[1] + 10);
+    }
+
+    /// <summary>
+    /// A first round of thousands takes its time. The second one is even all the same: nobody's second probe follows at
+    /// once, and no half second has more than twice the mean.
+    /// </summary>
+    [Fact]
+    public async Task Spread_AfterAFirstRoundThatTookLong_SecondProbesAreEvenToo()
+    {
+        string[] names = [.. Enumerable.Range(0, 200).Select(i => $"b{i}")];
+        await using var world = new CheckedPool(new HealthCheckOptions { Jitter = 0, MaxConcurrency = 1 }, names);
+        var firsts = names.Length;
+        world.Probe.Script = (backend, _) =>
+        {
+            // One after the other, each for 30 ms: 6 of the 10 s that an interval has.
+            if (firsts-- > 0)
+            {
+                world.Time.Advance(TimeSpan.FromMilliseconds(30));
+            }
+
+            return Task.FromResult(world.Probe.Answer(backend));
+        };
+        await world.StartAsync();
+
+        await world.PassAsync(20);
+
+        var times = names.Select(world.Probe.TimesOf).ToArray();
+        times.Min(each => each[1] - each[0]).Should().BeGreaterThan(0.02);
+        var slots = times
+            .SelectMany(each => each)
+            .Where(time => time is >= 12 and < 22)
+            .GroupBy(time => (int)(time * 2))
+            .Select(slot => slot.Count());
+        slots.Max().Should().BeLessThanOrEqualTo(20, "there are ten in half a second on average");
+    }
+
+    /// <summary>
+    /// Law 13: probes begin one after the other on one thread, but one that blocks it holds up no other for longer than a
+    /// tick.
+    /// </summary>
+    [Fact]
+    public async Task Probe_ThatBlocksItsThread_HoldsUpNoOther()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a", "b", "c");
+        using var release = new ManualResetEventSlim();
+        world.Probe.Script = (backend, _) =>
+        {
+            if (backend.Name == "a")
+            {
+                release.Wait(TimeSpan.FromSeconds(15)).Should().BeTrue();
+            }
+
+            return Task.FromResult(world.Probe.Answer(backend));
+        };
+        try
+        {
+            world.Checker.Start();
+            await world.Probe.WhenBegunAsync(1);
+
+            world.Time.Advance(TimeSpan.FromMilliseconds(100));
+            world.Time.Advance(TimeSpan.FromMilliseconds(100));
+
+            await world.Probe.WhenBegunAsync(3);
+        }
+        finally
+        {
+            release.Set();
+        }
+
+        await world.Checker.WhenIdleAsync();
+        world.Pool.Backends.Should().OnlyContain(backend => backend.ActiveVerdict == ActiveVerdict.Healthy);
     }
 
     /// <summary>
@@ -338,8 +409,8 @@ public sealed class HealthCheckerScheduleTests
             return world.Probe.Answer(backend);
         };
         var round = world.Checker.StartAsync();
-        // Of each probe its limit, and what it waits for.
-        await world.Time.WhenTimersArmedAsync(20);
+        // Of each probe its limit, and what it waits for; and the tick that looks whether all have begun.
+        await world.Time.WhenTimersArmedAsync(21);
 
         world.Time.Advance(TimeSpan.FromSeconds(0.9));
         round.IsCompleted.Should().BeFalse("the slowest has not answered");
