@@ -1,33 +1,37 @@
+using System.Diagnostics;
 using System.Runtime;
 
 namespace Resilience.Benchmarks.Running;
 
 /// <summary>
-/// Waits for tiered compilation. Whatever runs for a second or two at first measures code that counts its own branches for
-/// the next tier, at several times its cost; on one pinned core that lasts for tens of thousands of requests.
+/// Waits for tiered compilation. What is measured before that runs code that counts its own branches for the next tier:
+/// over loopback, on one pinned core, requests cost three times as much for their first thirty seconds.
 /// </summary>
 internal static class Compiler
 {
     /// <summary>A method here and there is compiled for as long as a process runs.</summary>
-    private const int Few = 5;
+    private const int Few = 10;
+
+    /// <summary>It pauses, too, while new code is still called for the first time.</summary>
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(8);
 
     /// <summary>More is no warm-up: then something is compiled anew each time, and is part of the figure.</summary>
-    private const int MostTurns = 60;
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
 
-    /// <summary>Repeats a piece of work until it runs twice in turn with hardly a method compiled.</summary>
-    /// <returns>How many times it ran.</returns>
-    public static async Task<int> SettleAsync(Func<Task> work)
+    /// <summary>Repeats a piece of work until hardly a method has been compiled for a while.</summary>
+    public static async Task SettleAsync(Func<Task> work)
     {
-        var still = 0;
-        var turns = 0;
-        while (still < 2 && turns < MostTurns)
+        var began = Stopwatch.GetTimestamp();
+        var restedAt = began;
+        var compiled = JitInfo.GetCompiledMethodCount();
+        while (Stopwatch.GetElapsedTime(restedAt) < Rest && Stopwatch.GetElapsedTime(began) < Longest)
         {
-            var before = JitInfo.GetCompiledMethodCount();
             await work().ConfigureAwait(false);
-            turns++;
-            still = JitInfo.GetCompiledMethodCount() - before > Few ? 0 : still + 1;
+            var now = JitInfo.GetCompiledMethodCount();
+            if (now - compiled > Few)
+            {
+                (compiled, restedAt) = (now, Stopwatch.GetTimestamp());
+            }
         }
-
-        return turns;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 
 namespace Resilience.Benchmarks.Watching;
@@ -13,6 +14,47 @@ internal static class RawProber
     /// <summary>By one pooled client that all loops share.</summary>
     public static Task<Turn> RunAsync(HttpClient client, Uri[] addresses, int workers, TimeSpan length) =>
         RunAsync(addresses, workers, length, (address, buffer) => ProbeAsync(client, address, buffer));
+
+    /// <summary>
+    /// By one pooled client, each address once in every interval: ten times a second those that are due, all at once.
+    /// </summary>
+    /// <param name="counted">Called after each probe, with whether it was answered as expected.</param>
+    public static async Task WatchAsync(
+        HttpClient client,
+        Uri[] addresses,
+        TimeSpan interval,
+        Action<bool> counted,
+        CancellationToken stopping
+    )
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        var began = Stopwatch.GetTimestamp();
+        var sent = 0L;
+        while (!stopping.IsCancellationRequested && await timer.WaitForNextTickAsync(CancellationToken.None))
+        {
+            for (var due = Stopwatch.GetElapsedTime(began) / interval * addresses.Length; sent < due; sent++)
+            {
+                _ = ProbeAsync(addresses[sent % addresses.Length]);
+            }
+        }
+
+        async Task ProbeAsync(Uri address)
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+            var isAnswered = true;
+            try
+            {
+                await RawProber.ProbeAsync(client, address, buffer).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or InvalidOperationException)
+            {
+                isAnswered = false;
+            }
+
+            ArrayPool<byte>.Shared.Return(buffer);
+            counted(isAnswered);
+        }
+    }
 
     /// <summary>By a client for each probe, which is thrown away after it.</summary>
     public static Task<Turn> RunFreshAsync(

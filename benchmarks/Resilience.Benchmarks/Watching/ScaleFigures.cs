@@ -49,6 +49,17 @@ internal static class ScaleFigures
             );
         }
 
+        var (byHand, failed) = await ByHandAsync(addresses, length);
+        table.Add(
+            "10,000 endpoints over HTTP, by hand",
+            FigureTable.Text(byHand.PerSecond),
+            FigureTable.Text(failed),
+            FigureTable.Text(byHand.Spent.CpuMillisecondsPerSecond, 2),
+            FigureTable.Text(byHand.Bytes),
+            "-",
+            "-",
+            "-"
+        );
         await using (var pool = WatchedPool.OverNothing(addresses, Watching()))
         {
             Add(
@@ -60,7 +71,12 @@ internal static class ScaleFigures
             );
         }
 
-        return table.Add("nothing", "0", "0", FigureTable.Text(idle.CpuMillisecondsPerSecond, 2), "-", "-", "-", "-");
+        return table
+            .Add(["a timer as often as the schedule's, that does nothing", .. Bare(await TickAsync(length / 3))])
+            .Add(["nothing", .. Bare(idle)]);
+
+        static string[] Bare(Spent spent) =>
+            ["0", "0", FigureTable.Text(spent.CpuMillisecondsPerSecond, 2), "-", "-", "-", "-"];
     }
 
     public static async Task<FigureTable> RememberAsync()
@@ -87,11 +103,42 @@ internal static class ScaleFigures
 
     private static HealthCheckOptions Watching() => new() { Interval = Interval };
 
+    /// <summary>What the runtime takes to wake a thread for each tick, whatever that does then.</summary>
+    private static async Task<Spent> TickAsync(TimeSpan length)
+    {
+        var tick = TimeSpan.FromMilliseconds(ProbeSchedule.TickMilliseconds);
+        await using var timer = new Timer(static _ => { }, null, tick, tick);
+        return await IdleAsync(length);
+    }
+
     private static async Task<Spent> IdleAsync(TimeSpan length)
     {
         var before = Spent.Now;
         await Task.Delay(length);
         return Spent.Now - before;
+    }
+
+    /// <summary>What the sockets cost: a pooled client and a timer, and nothing that looks at the answers.</summary>
+    private static async Task<(Turn Turn, long Failed)> ByHandAsync(Uri[] addresses, TimeSpan length)
+    {
+        using var client = new HttpClient(WatchedPool.Transport());
+        using var stopping = new CancellationTokenSource();
+        var count = 0L;
+        var failed = 0L;
+        var watching = RawProber.WatchAsync(
+            client,
+            addresses,
+            Interval,
+            isAnswered => Interlocked.Increment(ref isAnswered ? ref count : ref failed),
+            stopping.Token
+        );
+        await Compiler.SettleAsync(() => Task.Delay(Interval));
+        var before = (Spent: Spent.Now, Count: Interlocked.Read(ref count));
+        await Task.Delay(length);
+        var turn = new Turn(Interlocked.Read(ref count) - before.Count, Spent.Now - before.Spent);
+        await stopping.CancelAsync();
+        await watching;
+        return (turn, Interlocked.Read(ref failed));
     }
 
     /// <summary>From the second round on: the first one makes the connections, the second one spreads.</summary>

@@ -20,7 +20,8 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
 
     private static readonly string UserAgent = $"Resilience/{Version()}";
 
-    private readonly HttpClient _client;
+    /* An HttpClient would link two tokens for every probe, for a timeout and a cancelling that the checker has already. */
+    private readonly HttpMessageInvoker _client;
     private ProbeTarget _target;
 
     /// <summary>Creates a probe.</summary>
@@ -30,11 +31,7 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
     public HttpHealthProbe(HealthCheckOptions? options = null, HttpMessageHandler? handler = null)
     {
         _target = new ProbeTarget(options ?? new HealthCheckOptions());
-        _client = new HttpClient(handler ?? Prepare(new SocketsHttpHandler { UseProxy = false }), disposeHandler: true)
-        {
-            // The checker's timeout covers every kind of probe, and the whole of it.
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
+        _client = new HttpMessageInvoker(handler ?? Prepare(new SocketsHttpHandler { UseProxy = false }));
     }
 
     /// <inheritdoc/>
@@ -45,9 +42,7 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         using var request = target.RequestFor(backend.Definition, UserAgent);
         try
         {
-            using var response = await _client
-                .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
-                .ConfigureAwait(false);
+            using var response = await _client.SendAsync(request, cancellationToken).ConfigureAwait(false);
             return await ReadAsync(response, target, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
