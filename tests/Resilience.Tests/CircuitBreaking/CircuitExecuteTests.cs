@@ -421,20 +421,6 @@ public sealed class CircuitExecuteTests
         public void GetResult(short token) => Asked++;
     }
 
-    /// <summary>Counts what is posted to it, and runs it all the same.</summary>
-    private sealed class CountingContext : SynchronizationContext
-    {
-        private int _posts;
-
-        public int Posts => Volatile.Read(ref _posts);
-
-        public override void Post(SendOrPostCallback d, object? state)
-        {
-            Interlocked.Increment(ref _posts);
-            ThreadPool.QueueUserWorkItem(_ => d(state));
-        }
-    }
-
     private static Task<int> Done(Action call)
     {
         call();

@@ -293,7 +293,7 @@ public sealed class RetryBudgetTests
 
         var configuring = () => budget.Configure(Options(seconds: 10, minimum: -1, ratio: 0.1));
 
-        configuring.Should().Throw<ArgumentException>();
+        configuring.Should().Throw<ArgumentException>().WithMessage("The retry budget's options cannot be used: *");
         budget.Balance.Should().Be(10);
     }
 
@@ -306,7 +306,12 @@ public sealed class RetryBudgetTests
             .Should()
             .Throw<ArgumentException>()
             .Which.Message.Should()
-            .ContainAll("Ratio is 10.1", "MinimumPerSecond is 1000001", "Window is 01:00:01");
+            .ContainAll(
+                "The retry budget's options cannot be used: ",
+                "Ratio is 10.1",
+                "MinimumPerSecond is 1000001",
+                "Window is 01:00:01"
+            );
     }
 
     [Fact]

@@ -275,7 +275,9 @@ public sealed class RetryPolicyTests
         var act = () => Run(policy, _ => throw new IOException());
 
         var thrown = await act.Should().ThrowExactlyAsync<IOException>();
-        ((string)thrown.Which.Data[RetryPolicy.BudgetExhaustedKey]!).Should().Contain("attempt 2 of at most 3");
+        ((string)thrown.Which.Data[RetryPolicy.BudgetExhaustedKey]!)
+            .Should()
+            .Be("The retry budget refused attempt 2 of at most 3: too large a share of recent calls were retries.");
         _retries.Should().BeEmpty();
     }
 
@@ -366,11 +368,160 @@ public sealed class RetryPolicyTests
     [Fact]
     public async Task Execute_NullOperation_IsRefused()
     {
-        var synchronously = () => RetryPolicy.Default.Execute((Action<CancellationToken>)null!);
-        var asynchronously = () => RetryPolicy.Default.ExecuteAsync((Func<CancellationToken, ValueTask>)null!).AsTask();
+        var policy = RetryPolicy.Default;
+        Action[] synchronously =
+        [
+            () => policy.Execute((Action<CancellationToken>)null!),
+            () => policy.Execute((Func<CancellationToken, int>)null!),
+            () => policy.Execute(1, (Action<int, CancellationToken>)null!),
+            () => policy.Execute(1, (Func<int, CancellationToken, int>)null!),
+        ];
+        Func<Task>[] asynchronously =
+        [
+            () => policy.ExecuteAsync((Func<CancellationToken, ValueTask>)null!).AsTask(),
+            () => policy.ExecuteAsync((Func<CancellationToken, ValueTask<int>>)null!).AsTask(),
+            () => policy.ExecuteAsync(1, (Func<int, CancellationToken, ValueTask>)null!).AsTask(),
+            () => policy.ExecuteAsync(1, (Func<int, CancellationToken, ValueTask<int>>)null!).AsTask(),
+        ];
 
-        synchronously.Should().Throw<ArgumentNullException>();
-        await asynchronously.Should().ThrowAsync<ArgumentNullException>();
+        foreach (var executing in synchronously)
+        {
+            executing.Should().Throw<ArgumentNullException>().WithParameterName("operation");
+        }
+
+        foreach (var executing in asynchronously)
+        {
+            await executing.Should().ThrowAsync<ArgumentNullException>().WithParameterName("operation");
+        }
+    }
+
+    [Fact]
+    public void Execute_GivenRandom_IsTheSourceOfTheJitter()
+    {
+        var policy = new RetryPolicy(
+            new RetryOptions { InitialDelay = TimeSpan.FromTicks(10) },
+            onRetry: _retries.Add,
+            random: new ScriptedRandom(0.5)
+        );
+
+        policy.Execute(_ => _retries.Count == 0 ? throw new IOException() : 1);
+
+        _retries.Should().ContainSingle().Which.Delay.Should().Be(TimeSpan.FromTicks(5));
+    }
+
+    [Fact]
+    public void Execute_TokenCancelledBefore_NeverCallsTheOperation()
+    {
+        var attempts = 0;
+        var act = () => Policy().Execute(_ => ++attempts, new CancellationToken(canceled: true));
+
+        act.Should().Throw<OperationCanceledException>();
+        attempts.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Execute_ResultThatIsAFailure_IsDisposedBeforeTheWait_WhichBlocks()
+    {
+        var results = new List<Disposable>();
+        var policy = Policy(shouldRetry: outcome => outcome.Result is Disposable && results.Count < 2);
+        var executing = Task.Run(() =>
+            policy.Execute(_ =>
+            {
+                results.Add(new Disposable());
+                return results[^1];
+            })
+        );
+
+        await _time.WhenTimersArmedAsync(1);
+        results.Should().ContainSingle().Which.IsDisposed.Should().BeTrue();
+        executing.IsCompleted.Should().BeFalse("it waits before the second attempt");
+        _time.Advance(TimeSpan.FromMilliseconds(100));
+
+        (await executing.WaitAsync(TimeSpan.FromSeconds(15))).Should().BeSameAs(results[1]);
+        results[1].IsDisposed.Should().BeFalse();
+    }
+
+    /// <summary>What was learnt from an attempt is its result or its failure, never both: a failed one has no result.</summary>
+    [Fact]
+    public async Task ExecuteAsync_FailureThenResult_ToldApart()
+    {
+        var seen = new List<RetryOutcome>();
+        var attempts = 0;
+        var failure = new IOException("down");
+        var policy = Policy(shouldRetry: outcome =>
+        {
+            seen.Add(outcome);
+            return attempts < 3;
+        });
+
+        await Run(policy, _ => ++attempts == 1 ? throw failure : ValueTask.FromResult(attempts));
+
+        seen.Should().Equal(new RetryOutcome(null, failure), new RetryOutcome(2, null), new RetryOutcome(3, null));
+        _retries.Select(retry => retry.Outcome).Should().Equal(seen.Take(2));
+    }
+
+    [Theory]
+    [InlineData(true, "The call was cancelled while it waited to retry; the last failure: down")]
+    [InlineData(false, "The call was cancelled while it waited to retry.")]
+    public async Task ExecuteAsync_CancelledDuringAWait_SaysWhatItWaitedFor(bool fails, string message)
+    {
+        using var caller = new CancellationTokenSource();
+        var running = Policy(shouldRetry: _ => true)
+            .ExecuteAsync(
+                _ => fails ? ValueTask.FromException<int>(new IOException("down")) : ValueTask.FromResult(1),
+                caller.Token
+            )
+            .AsTask();
+        await _time.WhenTimersArmedAsync(1);
+
+        await caller.CancelAsync();
+
+        await ((Func<Task>)(() => running)).Should().ThrowAsync<TaskCanceledException>().WithMessage(message);
+    }
+
+    /// <summary>A caller with a context of its own, a window's for instance, is not asked to run our continuations.</summary>
+    [Fact]
+    public async Task ExecuteAsync_CallersContext_IsNotUsed()
+    {
+        var context = new CountingContext();
+        var attempts = 0;
+        Task running;
+        var former = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(context);
+        try
+        {
+            running = Policy()
+                .ExecuteAsync(
+                    1,
+                    async (_, _) =>
+                    {
+                        await Task.Delay(TimeSpan.FromSeconds(1), _time).ConfigureAwait(false);
+                        if (++attempts == 1)
+                        {
+                            throw new IOException("down");
+                        }
+                    }
+                )
+                .AsTask();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(former);
+        }
+
+        while (!running.IsCompleted)
+        {
+            if (_time.NextDue is { } due)
+            {
+                _time.Advance(due);
+            }
+
+            await Task.Yield();
+        }
+
+        await running;
+        attempts.Should().Be(2);
+        context.Posts.Should().Be(0);
     }
 
     private RetryPolicy Policy(

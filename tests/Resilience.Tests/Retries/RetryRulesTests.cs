@@ -73,10 +73,40 @@ public sealed class RetryRulesTests
             .Throw<ArgumentException>()
             .Which.Message.Should()
             .ContainAll(
+                "The retry options cannot be used: ",
                 "MaxAttempts is 0",
                 "Multiplier is 0.5",
                 "MaxDelay is 00:00:10, must not be shorter than InitialDelay (00:00:11)",
                 "for 30 seconds write \"00:00:30\""
             );
     }
+
+    [Fact]
+    public void Constructor_NoListOfMethods_SaysSo_Law16()
+    {
+        var creating = () => new RetryRules(new RetryOptions { IdempotentMethods = null! });
+
+        creating.Should().Throw<ArgumentException>().WithMessage("*IdempotentMethods is null, must be a list*");
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" GET")]
+    [InlineData("GET,PUT")]
+    [InlineData("GÉT")]
+    public void Constructor_NotAMethod_IsNamedWithItsPlace_Law16(string method)
+    {
+        var creating = () => new RetryRules(new RetryOptions { IdempotentMethods = ["GET", method] });
+
+        creating
+            .Should()
+            .Throw<ArgumentException>()
+            .WithMessage($"*IdempotentMethods:1 is '{method}', must be a method such as GET*");
+    }
+
+    [Theory]
+    [InlineData("PROPFIND")]
+    [InlineData("x-my!method~1")]
+    public void Constructor_AnyToken_IsAMethod(string method) =>
+        new RetryRules(new RetryOptions { IdempotentMethods = [method] }).IsEnabled.Should().BeTrue();
 }
