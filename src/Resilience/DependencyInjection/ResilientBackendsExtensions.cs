@@ -206,7 +206,10 @@ public static class ResilientBackendsExtensions
         return builder;
     }
 
-    /// <summary>Sends probes with a handler of the application's own; it is disposed with the pool.</summary>
+    /// <summary>
+    /// Sends probes with a handler of the application's own; it is disposed with the pool. A redirect that it follows is no
+    /// success.
+    /// </summary>
     public static IResilientBackendsBuilder ConfigureProbeHandler(
         this IResilientBackendsBuilder builder,
         Func<IServiceProvider, HttpMessageHandler> create

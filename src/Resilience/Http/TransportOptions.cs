@@ -1,5 +1,6 @@
 using System.Net;
 using Resilience.Primitives;
+using Resilience.Timeouts;
 
 namespace Resilience.Http;
 
@@ -11,7 +12,7 @@ public sealed class TransportOptions
 {
     /// <summary>How long a connection serves before it is replaced. Range: 100 ms to 12 hours, or infinite.</summary>
     /// <value>The default is 2 minutes.</value>
-    public TimeSpan ConnectionLifetime { get; set; } = DefaultConnectionLifetime;
+    public TimeSpan ConnectionLifetime { get; set; } = TimeoutDefaults.ConnectionLifetime;
 
     /// <summary>Connections to one backend at most. Range: 1 to 2,147,483,647.</summary>
     /// <value>The default is no limit.</value>
@@ -32,8 +33,6 @@ public sealed class TransportOptions
     /// <summary>The compressions that are asked for and undone.</summary>
     /// <value>The default is none.</value>
     public DecompressionMethods AutomaticDecompression { get; set; }
-
-    internal static TimeSpan DefaultConnectionLifetime { get; } = TimeSpan.FromMinutes(2);
 
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [

@@ -33,7 +33,7 @@ internal static partial class LogMessages
     [LoggerMessage(
         106,
         LogLevel.Warning,
-        "Pool {Pool}: health leaves no backend, so verdicts are ignored until one recovers (fail-open)"
+        "Pool {Pool}: health leaves no backend, or too few, so verdicts are ignored until enough recover (fail-open)"
     )]
     public static partial void FailOpenBegan(ILogger logger, string pool);
 

@@ -117,11 +117,25 @@ internal sealed class TimeWatch
             // Whichever work it is that has noted this time by now: its time is up.
             if (Interlocked.CompareExchange(ref _due, Over, due) == due)
             {
-                _source.Cancel();
+                End();
                 return;
             }
 
             // That work has just ended, and what began after it may have found the timer armed.
+        }
+    }
+
+    private void End()
+    {
+        try
+        {
+            _source.Cancel();
+        }
+        catch (AggregateException exception)
+        {
+            // What the token's registrations throw belongs to those who registered: on this timer's thread it would end
+            // the process (law 13). It is told where the platform tells of every failure that nobody awaits.
+            _ = Task.FromException(exception);
         }
     }
 }

@@ -9,6 +9,7 @@ internal static class TimeoutDefaults
     public static readonly TimeSpan IdleRead = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan IdleWrite = TimeSpan.FromSeconds(30);
     public static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(90);
+    public static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(2);
 
     /// <summary>No attempt or wait is begun with less than this left of the deadline.</summary>
     public static readonly TimeSpan Least = TimeSpan.FromMilliseconds(10);

@@ -1,4 +1,10 @@
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
 using Resilience.Health.Active;
 using Resilience.IntegrationTests.Infrastructure;
@@ -70,6 +76,77 @@ public sealed class ProbeTests : ResilienceTest
         result.IsSuccess.Should().BeTrue();
     }
 
+    [Fact]
+    public async Task Tcp_OwnAddressForProbes_IsTheOneThatIsProbed()
+    {
+        await using var server = RawServer.Start();
+        var closed = RawServer.Start();
+        await closed.DisposeAsync();
+
+        var result = await CheckAsync(
+            new BackendDefinition(closed.Address) { HealthAddress = server.Address },
+            options => options.Type = HealthCheckType.Tcp
+        );
+
+        result.IsSuccess.Should().BeTrue();
+        result.Detail.Should().Be($"TCP connection to port {server.Port} made");
+    }
+
+    /// <summary>Law 15: a reload changes what is probed, and where, for the checker that there is.</summary>
+    [Fact]
+    public async Task Tcp_TypeAndPortAreReloaded_TheNextProbeGoesByThem()
+    {
+        await using var server = RawServer.Start(WireFault.Garbage);
+        var closed = RawServer.Start();
+        await closed.DisposeAsync();
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(
+                new Dictionary<string, string?>
+                {
+                    ["Backends:0:Address"] = server.Address.ToString(),
+                    ["HealthCheck:Type"] = "Http",
+                }
+            )
+            .Build();
+        var services = new ServiceCollection();
+        services.AddResilientBackends(PoolName, configuration);
+        await using var provider = services.BuildServiceProvider();
+        var pool = provider.GetRequiredKeyedService<BackendPool>(PoolName);
+        var checker = provider.GetRequiredKeyedService<HealthChecker>(PoolName);
+
+        (await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait)).IsSuccess.Should().BeFalse();
+        await SetAsync("Type", "Tcp", $"TCP connection to port {server.Port} made");
+        await SetAsync("Port", $"{closed.Port}", $"TCP connection to port {closed.Port} failed");
+
+        Task SetAsync(string option, string value, string detail)
+        {
+            configuration[$"HealthCheck:{option}"] = value;
+            configuration.Reload();
+            return Eventually.BecomesTrueAsync(
+                async () =>
+                    (await checker.CheckAsync(pool.Backends[0])).Detail.StartsWith(detail, StringComparison.Ordinal),
+                Limits.Wait,
+                detail
+            );
+        }
+    }
+
+    /// <summary>S20: who cancels learns so; it is no finding about the backend.</summary>
+    [Fact]
+    public async Task Tcp_Cancelled_IsNoResult()
+    {
+        await using var server = RawServer.Start();
+        await using var pool = new BackendPool(
+            "catalog",
+            [new BackendDefinition(server.Address)],
+            new RoundRobinSelector()
+        );
+
+        var probing = () => new TcpHealthProbe().ProbeAsync(pool.Backends[0], new CancellationToken(true)).AsTask();
+
+        await probing.Should().ThrowAsync<OperationCanceledException>();
+    }
+
     /// <summary>S16, S19: the same server, well and then hung.</summary>
     [Fact]
     public async Task Http_ServerThatHangs_IsFailureWhenItsTimeIsUp()
@@ -134,12 +211,102 @@ public sealed class ProbeTests : ResilienceTest
         result.Detail.Should().StartWith("GET /health failed: TLS: ").And.Contain("certificate");
     }
 
-    private static async Task<ProbeResult> CheckAsync(Uri address, Action<HealthCheckOptions> configure)
+    /// <summary>R63: certificates of a client's own go by the handler that the application gives, as trust does.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Https_ServerAsksForACertificate_IsHealthyIfTheHandlerHasIt(bool hasIt)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var start = DateTimeOffset.UtcNow.AddDays(-1);
+        using var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(
+            start,
+            start.AddDays(2)
+        );
+        await using var server = ScriptServer.Start(
+            (socket, _, token) => AnswerWhoProvesAsync(socket, certificate, token)
+        );
+        var handler = new SocketsHttpHandler();
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => IsThat(shown, certificate);
+        handler.SslOptions.ClientCertificates = hasIt ? [certificate] : [];
+
+        var result = await CheckAsync(
+            new BackendDefinition(server.Address),
+            options =>
+            {
+                options.Type = HealthCheckType.Https;
+                options.Timeout = Limits.Wait;
+            },
+            handler
+        );
+
+        result.IsSuccess.Should().Be(hasIt);
+        result.StatusCode.Should().Be(hasIt ? 200 : null);
+    }
+
+    /// <summary>The platform's handlers follow redirects unless told otherwise; what they find elsewhere proves nothing.</summary>
+    [Fact]
+    public async Task Http_RedirectFollowedByAHandlerOfOnesOwn_IsNoSuccess()
+    {
+        await using var login = RawServer.Start();
+        await using var server = ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                await ScriptServer.ReadHeadAsync(socket, token);
+                await ScriptServer.SendAsync(
+                    socket,
+                    $"HTTP/1.1 302 Found\r\nLocation: {login.Address}login\r\nContent-Length: 0\r\n\r\n",
+                    token
+                );
+            }
+        );
+
+        var result = await CheckAsync(new BackendDefinition(server.Address), _ => { }, new SocketsHttpHandler());
+
+        result.IsSuccess.Should().BeFalse();
+        result.Detail.Should().Be("GET /health was redirected");
+        login.RequestCount.Should().Be(1, "the handler has followed it");
+    }
+
+    private static Task<ProbeResult> CheckAsync(Uri address, Action<HealthCheckOptions> configure) =>
+        CheckAsync(new BackendDefinition(address), configure);
+
+    private static async Task<ProbeResult> CheckAsync(
+        BackendDefinition backend,
+        Action<HealthCheckOptions> configure,
+        HttpMessageHandler? handler = null
+    )
     {
         var options = new HealthCheckOptions();
         configure(options);
-        await using var pool = new BackendPool("catalog", [new BackendDefinition(address)], new RoundRobinSelector());
-        await using var checker = new HealthChecker(pool, options);
+        await using var pool = new BackendPool("catalog", [backend], new RoundRobinSelector());
+        var probe = handler is null ? null : new HttpHealthProbe(options, handler);
+        await using var checker = new HealthChecker(pool, options, probe);
         return await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait);
     }
+
+    /// <summary>Answers over TLS whoever shows that certificate, and nobody else.</summary>
+    private static async Task AnswerWhoProvesAsync(Socket socket, X509Certificate2 certificate, CancellationToken token)
+    {
+        await using var stream = new SslStream(new NetworkStream(socket));
+        var options = new SslServerAuthenticationOptions
+        {
+            ServerCertificate = certificate,
+            ClientCertificateRequired = true,
+            RemoteCertificateValidationCallback = (_, shown, _, _) => IsThat(shown, certificate),
+        };
+        try
+        {
+            await stream.AuthenticateAsServerAsync(options, token);
+            _ = await stream.ReadAsync(new byte[4 * 1024], token);
+            await stream.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), token);
+        }
+        catch (Exception problem) when (problem is AuthenticationException or IOException)
+        {
+            // Nobody was proven: the connection ends here.
+        }
+    }
+
+    private static bool IsThat(X509Certificate? shown, X509Certificate2 certificate) =>
+        shown is X509Certificate2 own && own.Thumbprint == certificate.Thumbprint;
 }

@@ -320,6 +320,41 @@ public sealed class PoolEventsTests
         }
     }
 
+    /// <summary>Law 5: loud, and only once, however much changes while it lasts.</summary>
+    [Fact]
+    public async Task Log_FailOpen_IsOneWarningWhenItBeginsAndOneLineWhenItEnds()
+    {
+        var logs = new CollectingLoggerFactory { MinimumLevel = LogLevel.Information };
+        var pool = new BackendPool(
+            "catalog",
+            [Pools.Definition("a"), Pools.Definition("b"), Pools.Definition("c")],
+            new RoundRobinSelector(),
+            new BackendPoolOptions { FailOpenThreshold = 0.5 },
+            _time,
+            loggerFactory: logs
+        );
+        foreach (var (name, isAlive) in new[] { ("a", false), ("b", false), ("c", false), ("c", true), ("b", true) })
+        {
+            _time.Advance(Pools.Rest);
+            pool.Find(name)!.SetAlive(isAlive);
+        }
+
+        _time.Advance(Pools.Rest);
+        await logs.WaitForAsync(entry => entry.EventId.Id == 107);
+
+        logs.Entries.Where(entry => entry.EventId.Id is 106 or 107)
+            .Select(entry => (entry.Level, entry.Message))
+            .Should()
+            .Equal(
+                (
+                    LogLevel.Warning,
+                    "Pool catalog: health leaves no backend, or too few, so verdicts are ignored until enough recover (fail-open)"
+                ),
+                (LogLevel.Information, "Pool catalog: health verdicts count again (fail-open has ended)")
+            );
+        pool.Dispose();
+    }
+
     [Fact]
     public async Task Log_StateChange_IsOneLineWithItsReason_R165()
     {

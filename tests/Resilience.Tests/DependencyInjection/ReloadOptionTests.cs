@@ -271,8 +271,8 @@ public sealed class ReloadOptionTests
     public async Task Reload_OfOneOption_TakesEffect(string option)
     {
         var (value, observe, before, after) = Cases[option];
-        await using var old = Start(out _);
-        await using var scene = Start(out var configuration);
+        await using var old = Start(out _, ownProbe: false);
+        await using var scene = Start(out var configuration, ownProbe: false);
         observe(old).Should().Be(before);
 
         configuration.ReloadCatalog((option, value));
@@ -335,6 +335,24 @@ public sealed class ReloadOptionTests
         (await scene.Probe.NextAsync()).Should().Be("http://a");
     }
 
+    /// <summary>From a request to a connection and back again; what is seen is which of its probes is asked.</summary>
+    [Fact]
+    public async Task Reload_OfTheType_ChangesTheProbeThatIsAsked()
+    {
+        await using var scene = Start(out var configuration, ownProbe: false);
+        Asked(scene).Should().BeOfType<HttpHealthProbe>();
+
+        configuration.ReloadCatalog(("HealthCheck:Type", "Tcp"));
+        await scene.Host("catalog").CheckerChanges;
+        Asked(scene).Should().BeOfType<TcpHealthProbe>();
+        configuration.ReloadCatalog(("HealthCheck:Type", "Https"));
+        await scene.Host("catalog").CheckerChanges;
+
+        Asked(scene).Should().BeOfType<HttpHealthProbe>();
+
+        static IHealthProbe Asked(Scene scene) => Private<IHealthProbe>(Running(scene), "_current");
+    }
+
     [Fact]
     public async Task Reload_OfPathAndStatuses_ChangesTheNextProbe()
     {
@@ -351,11 +369,22 @@ public sealed class ReloadOptionTests
         stub.Requests.Should().ContainSingle().Which.Uri.Should().Be("http://a/ready?x=1");
     }
 
-    private static Scene Start(out ReloadableConfiguration configuration, params (string Key, string? Value)[] settings)
+    private static Scene Start(
+        out ReloadableConfiguration configuration,
+        params (string Key, string? Value)[] settings
+    ) => Start(out configuration, ownProbe: true, settings);
+
+    /// <param name="ownProbe">Whether the scene's probe is used; if not, the one that the options describe.</param>
+    private static Scene Start(
+        out ReloadableConfiguration configuration,
+        bool ownProbe,
+        params (string Key, string? Value)[] settings
+    )
     {
         var scene = new Scene();
         configuration = ReloadableConfiguration.OfCatalog(settings);
-        scene.Services.AddResilientBackends("catalog", configuration.Catalog).UseHealthProbe(_ => scene.Probe);
+        var pool = scene.Services.AddResilientBackends("catalog", configuration.Catalog);
+        _ = ownProbe ? pool.UseHealthProbe(_ => scene.Probe) : pool.ConfigureProbeHandler(_ => new StubHandler());
         scene.Services.AddHttpClient("client").UseResilientBackends("catalog");
         _ = scene.Pool("catalog");
         return scene;
@@ -447,18 +476,18 @@ public sealed class ReloadOptionTests
         return scene.Pool("catalog").Budget.Balance;
     }
 
-    private static object IsNoContentHealthy(Scene scene) => IsHealthy(scene, HttpStatusCode.NoContent);
+    private static object IsNoContentHealthy(Scene scene) => Target(scene).Judge(204, []).IsSuccess;
 
-    private static object IsOkHealthy(Scene scene) => IsHealthy(scene, HttpStatusCode.OK);
+    private static object IsOkHealthy(Scene scene) => Target(scene).Judge(200, []).IsSuccess;
 
-    private static bool IsHealthy(Scene scene, HttpStatusCode answer)
-    {
-        using var probe = new HttpHealthProbe(scene.Host("catalog").Options.HealthCheck, new StubHandler(answer));
-        return probe.ProbeAsync(Only(scene), CancellationToken.None).AsTask().GetAwaiter().GetResult().IsSuccess;
-    }
+    private static HttpRequestMessage Probed(Scene scene) => Target(scene).RequestFor(Only(scene).Definition, "x");
 
-    private static HttpRequestMessage Probed(Scene scene) =>
-        new ProbeTarget(scene.Host("catalog").Options.HealthCheck).RequestFor(Only(scene).Definition, "x");
+    /// <summary>What the probe goes by that the checker has.</summary>
+    private static ProbeTarget Target(Scene scene) =>
+        Private<ProbeTarget>(Private<HttpHealthProbe>(Running(scene), "_http"), "_target");
+
+    private static ConfiguredHealthProbe Running(Scene scene) =>
+        Private<ConfiguredHealthProbe>(scene.Host("catalog").Checker, "_probe");
 
     private static T Private<T>(object owner, string name)
     {

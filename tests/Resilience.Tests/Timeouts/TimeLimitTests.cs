@@ -35,6 +35,22 @@ public sealed class TimeLimitTests
         limit.End(isTokenFree: true);
     }
 
+    /// <summary>Law 13: it is thrown on a timer's thread, where it would end the process.</summary>
+    [Fact]
+    public void Token_TimeIsUpAndARegistrationThrows_EndsAllTheSame()
+    {
+        var limit = TimeLimit.Start(_clock, TimeSpan.FromSeconds(10), CancellationToken.None);
+        var heard = 0;
+        limit.Token.Register(() => heard++);
+        limit.Token.Register(() => throw new NotSupportedException("registration"));
+
+        _time.Invoking(time => time.Advance(TimeSpan.FromSeconds(10))).Should().NotThrow();
+
+        limit.HasEnded.Should().BeTrue();
+        heard.Should().Be(1);
+        limit.End(isTokenFree: true);
+    }
+
     [Fact]
     public void Token_CallerCancels_EndsAtOnce_R98()
     {

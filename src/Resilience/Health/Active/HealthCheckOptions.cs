@@ -80,7 +80,7 @@ public sealed class HealthCheckOptions
     /// <value>The default is 3.</value>
     public int UnhealthyThreshold { get; set; } = HealthCheckDefaults.UnhealthyThreshold;
 
-    /// <summary>The time before the first probes. Range: 0 to 12 hours.</summary>
+    /// <summary>The time before the first probes. Range: 0 to 12 hours. A reload changes it for the next start.</summary>
     /// <value>The default is zero.</value>
     public TimeSpan InitialDelay { get; set; }
 
@@ -99,7 +99,10 @@ public sealed class HealthCheckOptions
     /// <value>The default is <see langword="true"/>.</value>
     public bool FailureBackoff { get; set; } = true;
 
-    /// <summary>Whether the probes of many backends are spread over the interval, from the second ones on.</summary>
+    /// <summary>
+    /// Whether the probes of many backends are spread over the interval, from the second ones on. A reload changes it for
+    /// backends that join, and for the next start.
+    /// </summary>
     /// <value>The default is <see langword="true"/>.</value>
     public bool Spread { get; set; } = true;
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Reflection;
 using Resilience.Backends;
 using Resilience.Primitives;
+using Resilience.Timeouts;
 
 namespace Resilience.Health.Active;
 
@@ -31,7 +32,7 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
     public HttpHealthProbe(HealthCheckOptions? options = null, HttpMessageHandler? handler = null)
     {
         _target = new ProbeTarget(options ?? new HealthCheckOptions());
-        _client = new HttpMessageInvoker(handler ?? Prepare(new SocketsHttpHandler { UseProxy = false }));
+        _client = new HttpMessageInvoker(handler ?? CreateTransport());
     }
 
     /// <inheritdoc/>
@@ -40,10 +41,14 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         ArgumentNullException.ThrowIfNull(backend);
         var target = Volatile.Read(ref _target);
         using var request = target.RequestFor(backend.Definition, UserAgent);
+        var asked = request.RequestUri;
         try
         {
             using var response = await _client.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            return await ReadAsync(response, target, cancellationToken).ConfigureAwait(false);
+            // A handler of the application's own may follow redirects: it leaves in the request where that has led it.
+            return request.RequestUri == asked
+                ? await ReadAsync(response, target, cancellationToken).ConfigureAwait(false)
+                : new ProbeResult(false, $"{target.Name} was redirected", StatusCode: (int)response.StatusCode);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -63,6 +68,21 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
 
     /// <summary>Closes its connections.</summary>
     public void Dispose() => _client.Dispose();
+
+    /// <summary>
+    /// What sends probes where nobody gives a handler. It renews its connections, as those of requests are: else a backend
+    /// whose name has moved would be probed where it was.
+    /// </summary>
+    internal static SocketsHttpHandler CreateTransport() =>
+        Prepare(
+            new SocketsHttpHandler
+            {
+                UseProxy = false,
+                ConnectTimeout = TimeoutDefaults.Connect,
+                PooledConnectionIdleTimeout = TimeoutDefaults.IdleConnection,
+                PooledConnectionLifetime = TimeoutDefaults.ConnectionLifetime,
+            }
+        );
 
     /// <summary>
     /// Takes from a transport what probes must not do, and keeps the rest: TLS, proxy, connect time.

@@ -12,6 +12,8 @@ public interface IHealthProbe
     /// </summary>
     /// <param name="backend">The backend.</param>
     /// <param name="cancellationToken">Ends with the probe's timeout, or when checking stops.</param>
-    /// <returns>What was found. An exception counts as a failed probe and is logged.</returns>
+    /// <returns>
+    /// What was found. An exception counts as a failed probe and is logged; <see langword="null"/> counts as one too.
+    /// </returns>
     ValueTask<ProbeResult> ProbeAsync(Backend backend, CancellationToken cancellationToken);
 }

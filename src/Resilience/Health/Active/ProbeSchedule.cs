@@ -227,10 +227,16 @@ internal sealed class ProbeSchedule : IDisposable
     public ScheduledProbe? Take(long now, out long wasDue)
     {
         wasDue = 0;
-        if (_work.Reader.TryRead(out var probe))
+        while (_work.Reader.TryRead(out var probe))
         {
             _waiting--;
             wasDue = probe.EndWait();
+            if (probe.HasLeft)
+            {
+                // It left while it waited: who has asked for it has been told, and nobody wants to know any more.
+                continue;
+            }
+
             _underWay.Add(probe);
             if (_firstRound.Count > 0 && _firstRound.Contains(probe))
             {

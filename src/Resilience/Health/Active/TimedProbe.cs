@@ -22,7 +22,9 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
             // No backend is probed twice at a time (law 13), also by a probe that outlives the run that gave it up.
             result = scheduled.IsBlocked
                 ? new ProbeResult(false, "an earlier probe has not ended, though it was cancelled")
-                : await probe.ProbeAsync(scheduled.Backend, limit.Token).ConfigureAwait(false);
+                // A user's probe may return what it must not: nothing at all, as default does of a ValueTask.
+                : await probe.ProbeAsync(scheduled.Backend, limit.Token).ConfigureAwait(false)
+                    ?? new ProbeResult(false, "the probe returned no result");
             if (limit.HasEnded)
             {
                 // A probe that does not look at its token has no more time than any other.

@@ -408,6 +408,34 @@ public sealed class HealthCheckerLifecycleTests
         world.Probe.TimesOf("a").Should().Equal(0, 1, 2);
     }
 
+    /// <summary>It has gone: whoever runs at that address now is not the pool's to ask.</summary>
+    [Fact]
+    public async Task Member_RemovedWhileItWaitsForAWorker_IsNotProbed()
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.MaxConcurrency = 1),
+            "a",
+            "b",
+            "c"
+        );
+        world.Probe.Script = async (backend, _) =>
+        {
+            await world.Probe.Release.Task;
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+        var leaving = new[] { "a", "b", "c" }.First(name => world.Probe.TimesOf(name).Length == 0);
+
+        world.Pool.Remove(leaving);
+        world.Probe.Release.SetResult();
+        await world.Checker.WhenIdleAsync();
+
+        world.Probe.TimesOf(leaving).Should().BeEmpty();
+        world.Probe.Count.Should().Be(2);
+        world.Pool.Backends.Should().OnlyContain(backend => backend.ActiveVerdict == ActiveVerdict.Healthy);
+    }
+
     /// <summary>The same identity elsewhere is another backend: probed at once, though the old probe is still under way.</summary>
     [Fact]
     public async Task Member_ReplacedWhileProbed_TheNewOneIsProbedAtOnce()
@@ -522,6 +550,39 @@ public sealed class HealthCheckerLifecycleTests
         await world.PassAsync(2);
 
         world.Probe.TimesOf("a").Should().Equal(0, 6, 7);
+    }
+
+    /// <summary>Law 15: what it decides has been decided for this run; the next one begins by it.</summary>
+    [Fact]
+    public async Task Configure_NewInitialDelay_CountsForTheNextStart()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        await world.StartAsync();
+
+        var options = EverySecond;
+        options.InitialDelay = TimeSpan.FromSeconds(5);
+        await world.Checker.ConfigureAsync(options, start: true);
+        await world.PassAsync(2);
+        await world.Checker.StopAsync();
+        await world.StartAsync();
+        await world.PassAsync(6);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2, 7, 8);
+    }
+
+    [Fact]
+    public async Task Configure_SpreadSwitchedOn_CountsForThoseThatJoin()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a");
+        await world.StartAsync();
+
+        await world.Checker.ConfigureAsync(CheckedPool.Exact(options => options.Spread = true), start: true);
+        world.Pool.Add(Pools.Definition("b"));
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(20);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 10, 20);
+        world.Probe.TimesOf("b").Should().Equal([0, 5, 15], "the draw is one half");
     }
 
     [Fact]

@@ -234,6 +234,52 @@ public sealed class HealthCheckerVerdictTests
             .And.OnlyContain(entry => entry.Level == LogLevel.Error && entry.Exception!.Message == "probe");
     }
 
+    /// <summary>It ended the worker without a word: the backend was never probed again, and a stop waited for it.</summary>
+    [Fact]
+    public async Task ProbeWithoutAResult_CountsAsFailureAndDoesNotEndTheSchedule()
+    {
+        await using var world = new CheckedPool(EverySecond, "a", "b");
+        world.Probe.Script = (backend, _) => Task.FromResult(backend.Name == "a" ? null! : world.Probe.Answer(backend));
+        await world.StartAsync().WaitAsync(TimeSpan.FromSeconds(15));
+
+        await world.PassAsync(3).WaitAsync(TimeSpan.FromSeconds(15));
+
+        world.Probe.TimesOf("a").Should().Equal(0, 1, 2, 3);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unhealthy);
+        world["a"].LastProbe!.Detail.Should().Be("the probe returned no result");
+        world["b"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+    }
+
+    /// <summary>
+    /// What a probe has registered with its token runs when its time is up, on a timer's thread: what that threw ended the
+    /// process.
+    /// </summary>
+    [Fact]
+    public async Task Timeout_WhatTheProbeRegisteredThrows_CountsAsFailureAndDoesNotEndTheSchedule()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(), "a");
+        var registered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Probe.Script = async (_, token) =>
+        {
+            var delay = Task.Delay(Timeout.InfiniteTimeSpan, token);
+            token.Register(() => throw new NotSupportedException("callback"));
+            registered.SetResult();
+            await delay;
+            throw new InvalidOperationException("never here");
+        };
+        world.Checker.Start();
+        await registered.Task.WaitAsync(TimeSpan.FromSeconds(15));
+
+        world.Time.Advance(TimeSpan.FromSeconds(3));
+        await world.Checker.WhenIdleAsync().WaitAsync(TimeSpan.FromSeconds(15));
+        world["a"].LastProbe!.Detail.Should().Be("no answer within 3 s");
+        world.Probe.Script = null;
+        await world.PassAsync(1);
+
+        world.Probe.TimesOf("a").Should().Equal(0, 4);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+    }
+
     /// <summary>R49: a probe's own timeout covers every kind of probe, also one that does not look at its token.</summary>
     [Fact]
     public async Task Timeout_OfAProbeThatIgnoresItsToken_CountsAsFailure()

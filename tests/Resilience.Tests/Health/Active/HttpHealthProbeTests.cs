@@ -1,6 +1,7 @@
 using System.Net;
 using Resilience.Backends;
 using Resilience.Health.Active;
+using Resilience.Http;
 using Resilience.Selection;
 using Resilience.Tests.Infrastructure;
 
@@ -159,6 +160,49 @@ public sealed class HttpHealthProbeTests
         result.IsSuccess.Should().BeFalse();
         result.StatusCode.Should().Be(status);
         handler.Requests.Should().ContainSingle();
+    }
+
+    /// <summary>A handler of the application's own may follow redirects, as the platform's do unless told otherwise.</summary>
+    [Fact]
+    public async Task Redirect_FollowedByTheHandler_IsNoSuccess()
+    {
+        var handler = new StubHandler(request =>
+        {
+            request.RequestUri = new Uri("http://10.0.0.1:8080/login");
+            return new HttpResponseMessage();
+        });
+
+        var result = await ProbeAsync(handler);
+
+        result.IsSuccess.Should().BeFalse();
+        result.Detail.Should().Be("GET /health was redirected");
+        result.StatusCode.Should().Be(200);
+    }
+
+    /// <summary>R162, and a backend whose name has moved is probed where it is now, as requests go there.</summary>
+    [Fact]
+    public void Transport_NobodyGivesOne_KeepsAndRenewsItsConnectionsAsThePoolsDo()
+    {
+        using var transport = HttpHealthProbe.CreateTransport();
+        using var ofRequests = ResilientTransport.Create();
+
+        (
+            transport.PooledConnectionIdleTimeout,
+            transport.PooledConnectionLifetime,
+            transport.ConnectTimeout,
+            transport.UseProxy
+        )
+            .Should()
+            .Be(
+                (
+                    ofRequests.PooledConnectionIdleTimeout,
+                    ofRequests.PooledConnectionLifetime,
+                    ofRequests.ConnectTimeout,
+                    false
+                )
+            );
+        transport.PooledConnectionIdleTimeout.Should().Be(TimeSpan.FromSeconds(90));
+        transport.AllowAutoRedirect.Should().BeFalse();
     }
 
     /// <summary>R163, R174 and the design's rules for probes, whatever the transport is set to.</summary>

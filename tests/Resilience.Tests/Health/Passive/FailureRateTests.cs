@@ -9,6 +9,8 @@ namespace Resilience.Tests.Health.Passive;
 /// <summary>R68, R71: too large a share of failures within a window ejects, only above the minimum of requests.</summary>
 public sealed class FailureRateTests
 {
+    private static readonly TimeSpan OneSecond = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
     private static readonly AttemptOutcome Good = new(OutcomeKind.Success, StatusCode: 200);
     private static readonly AttemptOutcome Bad = new(OutcomeKind.Failure, FailureKind.Connect);
 
@@ -241,6 +243,47 @@ public sealed class FailureRateTests
             observer.OnOutcome(backend, Bad);
             observer.OnOutcome(backend, Good);
         }
+    }
+
+    /// <summary>R115, law 11: who counts an outcome waits for nobody, not even while the pool is being changed.</summary>
+    [Fact]
+    public async Task Outcomes_WhileThePoolIsBeingChanged_WaitForNobody()
+    {
+        using var judged = Judge(new PassiveHealthOptions { MinimumRequests = 100_000, SlowResponseTime = OneSecond });
+        IOutcomeObserver observer = judged.Checker;
+        var backend = judged["a"];
+        var isHeld = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var counted = new ManualResetEventSlim();
+        var isCountedMeanwhile = false;
+        var changing = Task.Run(() =>
+            judged.Pool.Change(
+                judged["b"],
+                0,
+                (_, _, _) =>
+                {
+                    isHeld.SetResult();
+                    isCountedMeanwhile = counted.Wait(Limit);
+                    return false;
+                }
+            )
+        );
+        await isHeld.Task.WaitAsync(Limit);
+
+        await Task.Run(() =>
+        {
+            for (var i = 0; i < 1_000; i++)
+            {
+                _ = observer.OnStarted(backend);
+                observer.OnAnswered(backend, Good, 2 * OneSecond);
+                backend.Passive.EndWait();
+                observer.OnOutcome(backend, i % 2 == 0 ? Bad : Good);
+            }
+        });
+        counted.Set();
+        await changing;
+
+        isCountedMeanwhile.Should().BeTrue("the pool was being changed all the time");
+        judged.Checker.FiguresOf(backend).Requests.Should().Be(1_000);
     }
 
     /// <summary>With every rule on a backend's evidence is a part of the kilobyte that it may take as a whole.</summary>

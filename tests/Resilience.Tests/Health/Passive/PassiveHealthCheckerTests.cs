@@ -267,6 +267,28 @@ public sealed class PassiveHealthCheckerTests
             .Equal((BackendState.Unhealthy, StateReason.Passive), (BackendState.Healthy, StateReason.None));
     }
 
+    /// <summary>Point 12 besides: the moment at which an earlier ejection would have ended ends no later one.</summary>
+    [Fact]
+    public void Ejection_EndedByHandAndBegunAnew_LastsItsOwnTime()
+    {
+        using var pool = Pools.Create(_time, Pools.CircuitsOpenAfter(100), "a", "b");
+        var checker = new PassiveHealthChecker(pool, new PassiveHealthOptions { Jitter = 0 });
+        var backend = pool.Find("a")!;
+        backend.Fail(5);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        checker.Reset(backend);
+        backend.Fail(5);
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        backend.PassiveVerdict.Should().Be(PassiveVerdict.Ejected, "5 s have passed since the first began");
+        _time.Advance(TimeSpan.FromMilliseconds(3_999));
+        backend.PassiveVerdict.Should().Be(PassiveVerdict.Ejected);
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+
+        backend.PassiveVerdict.Should().Be(PassiveVerdict.Healthy);
+        pool.AvailableNames().Should().Equal("a", "b");
+    }
+
     /// <summary>C-19: a passing probe, or the operator's word about probes, never ends an ejection early.</summary>
     [Fact]
     public void Ejection_SetAlive_DoesNotEndIt()
