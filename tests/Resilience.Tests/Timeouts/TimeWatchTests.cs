@@ -30,6 +30,46 @@ public sealed class TimeWatchTests
         _time.NextDue.Should().Be(TimeSpan.FromSeconds(5), "what the first work armed is left alone");
     }
 
+    /// <summary>Of the real clock's watches the next owner gets a token that nobody holds, or none of theirs at all.</summary>
+    [Fact]
+    public void RealClock_WorkThatEndedInTime_CanServeAnother()
+    {
+        var watch = new TimeWatch();
+        var first = watch.Token;
+        watch.Begin(Clock.System.Ticks + TimeSpan.TicksPerHour);
+
+        watch.TryReset().Should().BeTrue();
+        watch.Token.Should().Be(first);
+        watch.TryRenew().Should().BeTrue();
+        watch.Token.Should().NotBe(first, "somebody may have kept that");
+        watch.Abandon();
+    }
+
+    [Fact]
+    public async Task RealClock_WorkWhoseTimeWasUp_ServesNobodyElse()
+    {
+        var (reset, renewed) = (new TimeWatch(), new TimeWatch());
+        foreach (var watch in new[] { reset, renewed })
+        {
+            var ended = new TaskCompletionSource();
+            watch.Token.Register(ended.SetResult);
+            watch.Begin(0);
+            await ended.Task.WaitAsync(TimeSpan.FromSeconds(15));
+        }
+
+        reset.TryReset().Should().BeFalse();
+        renewed.TryRenew().Should().BeFalse();
+    }
+
+    [Fact]
+    public void AnotherClock_ServesNobodyElse()
+    {
+        Begin(seconds: 10);
+
+        _watch.TryReset().Should().BeFalse("its timer is that clock's");
+        _watch.TryRenew().Should().BeFalse();
+    }
+
     [Fact]
     public void Begin_TimerFiresForAnEarlierWork_TheLaterOneHasItsWholeTime()
     {
