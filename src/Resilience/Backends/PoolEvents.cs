@@ -25,7 +25,10 @@ public sealed record BackendStateChanged(
     BackendStatus To
 ) : PoolEvent(Pool, Time);
 
-/// <summary>A backend's circuit changed.</summary>
+/// <summary>
+/// A backend's circuit changed. Two changes that follow each other at once, on two threads, may be told as one: from the
+/// state before the first to the one after the second.
+/// </summary>
 /// <param name="Pool">The pool's name.</param>
 /// <param name="Time">When it happened.</param>
 /// <param name="Backend">The backend.</param>

@@ -5,8 +5,8 @@ using Resilience.Timeouts;
 namespace Resilience.Http;
 
 /// <summary>
-/// The connections to backends. A reload changes them for transports made later. Mutable until it is handed over; not
-/// thread-safe.
+/// The connections to backends. A reload changes them for transports made later; that of the probes stays. Mutable until
+/// it is handed over; not thread-safe.
 /// </summary>
 public sealed class TransportOptions
 {

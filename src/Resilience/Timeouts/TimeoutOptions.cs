@@ -20,7 +20,8 @@ public sealed class TimeoutOptions
     public TimeSpan Attempt { get; set; } = TimeoutDefaults.Attempt;
 
     /// <summary>
-    /// Making a connection. A reload changes it for transports made later. Range: 10 ms to 1 hour.
+    /// Making a connection. A reload changes it for transports made later; that of the probes stays. Range: 10 ms to 1
+    /// hour.
     /// </summary>
     /// <value>The default is 5 seconds.</value>
     public TimeSpan Connect { get; set; } = TimeoutDefaults.Connect;
@@ -43,7 +44,8 @@ public sealed class TimeoutOptions
     public TimeSpan IdleWrite { get; set; } = TimeoutDefaults.IdleWrite;
 
     /// <summary>
-    /// How long an unused connection is kept. A reload changes it for transports made later. Range: 100 ms to 12 hours.
+    /// How long an unused connection is kept. A reload changes it for transports made later; that of the probes stays.
+    /// Range: 100 ms to 12 hours.
     /// </summary>
     /// <value>The default is 90 seconds.</value>
     public TimeSpan IdleConnection { get; set; } = TimeoutDefaults.IdleConnection;
