@@ -64,6 +64,7 @@ internal sealed class ResilientCall
         HttpRequestMessage request,
         in RequestPath path,
         bool isAsync,
+        bool mayChangeOnTheWay,
         CancellationToken callerToken
     )
     {
@@ -75,7 +76,7 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry));
+        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry), mayChangeOnTheWay);
         call.IsAsync = isAsync;
         return call;
     }
