@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Text;
 using Resilience.Backends;
 using Resilience.Telemetry;
 using Resilience.Timeouts;
@@ -101,6 +102,37 @@ internal struct OutgoingMessage
             // Only a classifier of the user's says so of any other failure; it knows.
             _ => false,
         };
+
+    /// <summary>
+    /// Whether the platform could not write the message, of which its exception says nothing but in words: letters in a
+    /// header that it cannot encode, or chunks without a content to send in them.
+    /// </summary>
+    public readonly bool CannotBeWritten(Exception exception) =>
+        exception is HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: var cause }
+        && cause switch
+        {
+            null => HasLetters(Request.Headers.NonValidated)
+                || (Request.Content is { } content && HasLetters(content.Headers.NonValidated)),
+            ObjectDisposedException => false,
+            InvalidOperationException => Request.Content is null && Request.Headers.TransferEncodingChunked == true,
+            _ => false,
+        };
+
+    private static bool HasLetters(HttpHeadersNonValidated headers)
+    {
+        foreach (var header in headers)
+        {
+            foreach (var value in header.Value)
+            {
+                if (!Ascii.IsValid(value))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>
     /// A web socket over HTTP/2, say. It has no content to tell by, but over HTTP/2 the platform sends again only what

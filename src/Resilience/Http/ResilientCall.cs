@@ -429,10 +429,8 @@ internal sealed class ResilientCall
                 IsRetryable: true
             ),
             Expiry.IdleWrite => new AttemptOutcome(OutcomeKind.Failure, FailureKind.ContentStalled, IsRetryable: true),
-            _ when _exception is not null && _message.HasContentFailed => new AttemptOutcome(
-                OutcomeKind.Neutral,
-                FailureKind.Request
-            ),
+            _ when _exception is not null && (_message.HasContentFailed || _message.CannotBeWritten(_exception)) =>
+                new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request),
             _ => Doubted(_policy.Classify(_response, _exception, _pool.Clock)),
         };
 
