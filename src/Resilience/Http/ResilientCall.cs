@@ -295,7 +295,16 @@ internal sealed class ResilientCall
         }
 
         var search = Search();
-        var lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
+        BackendLease? lease;
+        try
+        {
+            lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (_lease is not null)
+        {
+            throw CancelledWaiting(exception);
+        }
+
         _overload = search.Overload;
         if (search.HasFoundNone && _lease is not null)
         {
@@ -561,6 +570,19 @@ internal sealed class ResilientCall
         }
 
         return surfaced;
+    }
+
+    /// <summary>The caller has left between two attempts: the last failure is kept.</summary>
+    private TaskCanceledException CancelledWaiting(OperationCanceledException exception)
+    {
+        var cancelled = new TaskCanceledException(
+            $"The request to pool '{_pool.Name}' was cancelled while it waited for another attempt. Attempts: "
+                + $"{Attempts.InWords(_lease)}.",
+            _exception ?? exception,
+            _callerToken
+        );
+        cancelled.Data[Attempts.DataKey] = Attempts.Describe(_lease);
+        return cancelled;
     }
 
     /// <summary>The ambient deadline may have passed already; the request's own time never has at its beginning.</summary>
