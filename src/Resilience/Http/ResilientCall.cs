@@ -306,10 +306,10 @@ internal sealed class ResilientCall
         }
 
         _overload = search.Overload;
-        if (search.HasFoundNone && _lease is not null)
+        if (lease is null && _lease is not null && search.Obstacle is { } obstacle)
         {
-            _isWithoutBackend = true;
-            RequestTelemetry.RecordSuppression(_lease, _attempts, SuppressionReasons.NoBackend);
+            _isWithoutBackend = obstacle == SuppressionReasons.NoBackend;
+            RequestTelemetry.RecordSuppression(_lease, _attempts, obstacle);
         }
 
         return lease;
