@@ -21,8 +21,10 @@ internal sealed class BackendSearch(
     /// <summary>Why the search ended in vain, if it was for want of a place.</summary>
     public Overload Overload { get; private set; }
 
-    /// <summary>Whether the search ended in vain because none can be taken and none is worth waiting for.</summary>
-    public bool HasFoundNone { get; private set; }
+    /// <summary>
+    /// Why the search ended in vain, if it was not for want of a place: one of <see cref="SuppressionReasons"/>.
+    /// </summary>
+    public string? Obstacle { get; private set; }
 
     /// <param name="last">The request's last attempt, if there was one.</param>
     /// <param name="attempts">Attempts that count.</param>
@@ -32,6 +34,7 @@ internal sealed class BackendSearch(
     {
         if (!await IsOverInTimeAsync(contentReleased).ConfigureAwait(false))
         {
+            Obstacle = SuppressionReasons.Deadline;
             return null;
         }
 
@@ -55,13 +58,20 @@ internal sealed class BackendSearch(
             {
                 return isLastChance ? null : pool.TryLeaseObjected(context, pinned);
             }
+
+            if (!deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks))
+            {
+                // The timer came late.
+                Obstacle = SuppressionReasons.Deadline;
+                return null;
+            }
         }
 
         return await WaitForAnyAsync(context).ConfigureAwait(false);
     }
 
     /// <summary>Waits before the same backend is tried again.</summary>
-    /// <returns><see langword="false"/> if the deadline does not allow it.</returns>
+    /// <returns><see langword="false"/> if the deadline does not allow it, or the backend asks for too long a wait.</returns>
     private async ValueTask<bool> TryBackOffAsync(AttemptOutcome outcome, int attempts)
     {
         // A sending that never reached its backend is no attempt, but the wait after it is a first retry's.
@@ -70,6 +80,7 @@ internal sealed class BackendSearch(
         {
             if (asked > retry.MaxRetryAfter)
             {
+                Obstacle = SuppressionReasons.RetryAfter;
                 return false;
             }
 
@@ -78,6 +89,7 @@ internal sealed class BackendSearch(
 
         if (!deadline.Allows(delay, pool.Clock.Ticks))
         {
+            Obstacle = SuppressionReasons.Deadline;
             return false;
         }
 
@@ -115,7 +127,7 @@ internal sealed class BackendSearch(
                 var prospect = pool.ProspectOf(snapshot, pinned);
                 if (prospect == Prospect.None)
                 {
-                    HasFoundNone = true;
+                    Obstacle = SuppressionReasons.NoBackend;
                     end = QueueTelemetry.Gone;
                     return null;
                 }
@@ -153,7 +165,9 @@ internal sealed class BackendSearch(
 
                 if (!isInTime)
                 {
-                    var overload = isPatient ? Overload.Deadline : Overload.QueueTimeout;
+                    var isLate = isPatient || !deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks);
+                    var overload = isLate ? Overload.Deadline : Overload.QueueTimeout;
+                    Obstacle = isLate ? SuppressionReasons.Deadline : null;
                     end = QueueTelemetry.NameOf(overload);
                     return TakeTriedOrRefuse(snapshot, context, prospect, overload);
                 }
@@ -231,7 +245,8 @@ internal sealed class BackendSearch(
                     ? task.WaitAsync(callerToken)
                     : task.WaitAsync(left, pool.Clock.Provider, callerToken);
             await Waiting.ForAsync(waiting, isAsync).ConfigureAwait(false);
-            return true;
+            // It may have come in time, and this flow have learnt of it too late.
+            return deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks);
         }
         catch (TimeoutException)
         {

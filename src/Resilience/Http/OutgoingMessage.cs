@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Text;
 using Resilience.Backends;
 using Resilience.Telemetry;
 using Resilience.Timeouts;
@@ -20,6 +21,8 @@ internal struct OutgoingMessage
     private HttpContent? _content;
     private RequestPath _path;
     private TraceHeaders _traceHeaders;
+    private CallersHeaders _callersHeaders;
+    private bool? _isChunked;
     private HeaderStringValues _authorization;
     private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
@@ -56,7 +59,8 @@ internal struct OutgoingMessage
     /// <summary>
     /// Takes a message, into the place where it stays: a struct of this size is dear to copy where the collector watches.
     /// </summary>
-    public void Take(HttpRequestMessage request, in RequestPath path, bool isIdempotent)
+    /// <param name="mayChangeOnTheWay">Whether handlers within may change its headers.</param>
+    public void Take(HttpRequestMessage request, in RequestPath path, bool isIdempotent, bool mayChangeOnTheWay)
     {
         Request = request;
         IsIdempotent = isIdempotent;
@@ -66,6 +70,8 @@ internal struct OutgoingMessage
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
         request.Headers.NonValidated.TryGetValues(Authorization, out _authorization);
+        _callersHeaders = mayChangeOnTheWay ? CallersHeaders.Of(request) : default;
+        _isChunked = _content is null ? null : request.Headers.TransferEncodingChunked;
     }
 
     /// <summary>
@@ -98,6 +104,37 @@ internal struct OutgoingMessage
         };
 
     /// <summary>
+    /// Whether the platform could not write the message, of which its exception says nothing but in words: letters in a
+    /// header that it cannot encode, or chunks without a content to send in them.
+    /// </summary>
+    public readonly bool CannotBeWritten(Exception exception) =>
+        exception is HttpRequestException { HttpRequestError: HttpRequestError.Unknown, InnerException: var cause }
+        && cause switch
+        {
+            null => HasLetters(Request.Headers.NonValidated)
+                || (Request.Content is { } content && HasLetters(content.Headers.NonValidated)),
+            ObjectDisposedException => false,
+            InvalidOperationException => Request.Content is null && Request.Headers.TransferEncodingChunked == true,
+            _ => false,
+        };
+
+    private static bool HasLetters(HttpHeadersNonValidated headers)
+    {
+        foreach (var header in headers)
+        {
+            foreach (var value in header.Value)
+            {
+                if (!Ascii.IsValid(value))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
     /// A web socket over HTTP/2, say. It has no content to tell by, but over HTTP/2 the platform sends again only what
     /// the server has provably not processed.
     /// </summary>
@@ -126,8 +163,13 @@ internal struct OutgoingMessage
     public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite)
     {
         // All may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET, and takes
-        // the authorization away before it goes to where it was sent.
+        // the authorization away before it goes to where it was sent; or by the application's own handlers.
         RestoreAuthorization();
+        if (_target is not null)
+        {
+            _callersHeaders.Restore(Request);
+        }
+
         Request.Method = _method;
         Request.RequestUri = _target = RequestAddress.On(backend, _path, ref seen);
         _traceHeaders.Restore(Request);
@@ -157,6 +199,10 @@ internal struct OutgoingMessage
             // The platform sends a request without content again by itself, whatever its method, when a kept
             // connection turns out closed. With a content, even an empty one, it does not.
             Request.Content = _attemptContent = new AttemptContent(new ByteArrayContent([]));
+        }
+        else
+        {
+            Request.Content = null;
         }
     }
 
@@ -189,10 +235,13 @@ internal struct OutgoingMessage
         try
         {
             RestoreAuthorization();
+            _callersHeaders.Restore(Request);
+            _traceHeaders.Restore(Request);
             Request.Method = _method;
             Request.RequestUri = _address;
             Request.Content = _content;
             RestoreHost();
+            RestoreChunks();
             if (_deadlineHeader is not null)
             {
                 Request.Headers.Remove(_deadlineHeader);
@@ -242,6 +291,15 @@ internal struct OutgoingMessage
         {
             Request.Headers.Host = _host;
             _isHostReplaced = false;
+        }
+    }
+
+    /// <summary>The platform notes on the message that a content of unknown length goes out in chunks.</summary>
+    private readonly void RestoreChunks()
+    {
+        if (_content is not null && Request.Headers.TransferEncodingChunked != _isChunked)
+        {
+            Request.Headers.TransferEncodingChunked = _isChunked;
         }
     }
 

@@ -64,6 +64,7 @@ internal sealed class ResilientCall
         HttpRequestMessage request,
         in RequestPath path,
         bool isAsync,
+        bool mayChangeOnTheWay,
         CancellationToken callerToken
     )
     {
@@ -75,7 +76,7 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry));
+        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry), mayChangeOnTheWay);
         call.IsAsync = isAsync;
         return call;
     }
@@ -294,12 +295,21 @@ internal sealed class ResilientCall
         }
 
         var search = Search();
-        var lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
-        _overload = search.Overload;
-        if (search.HasFoundNone && _lease is not null)
+        BackendLease? lease;
+        try
         {
-            _isWithoutBackend = true;
-            RequestTelemetry.RecordSuppression(_lease, _attempts, SuppressionReasons.NoBackend);
+            lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (_lease is not null)
+        {
+            throw CancelledWaiting(exception);
+        }
+
+        _overload = search.Overload;
+        if (lease is null && _lease is not null && search.Obstacle is { } obstacle)
+        {
+            _isWithoutBackend = obstacle == SuppressionReasons.NoBackend;
+            RequestTelemetry.RecordSuppression(_lease, _attempts, obstacle);
         }
 
         return lease;
@@ -428,10 +438,8 @@ internal sealed class ResilientCall
                 IsRetryable: true
             ),
             Expiry.IdleWrite => new AttemptOutcome(OutcomeKind.Failure, FailureKind.ContentStalled, IsRetryable: true),
-            _ when _exception is not null && _message.HasContentFailed => new AttemptOutcome(
-                OutcomeKind.Neutral,
-                FailureKind.Request
-            ),
+            _ when _exception is not null && (_message.HasContentFailed || _message.CannotBeWritten(_exception)) =>
+                new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request),
             _ => Doubted(_policy.Classify(_response, _exception, _pool.Clock)),
         };
 
@@ -562,6 +570,19 @@ internal sealed class ResilientCall
         }
 
         return surfaced;
+    }
+
+    /// <summary>The caller has left between two attempts: the last failure is kept.</summary>
+    private TaskCanceledException CancelledWaiting(OperationCanceledException exception)
+    {
+        var cancelled = new TaskCanceledException(
+            $"The request to pool '{_pool.Name}' was cancelled while it waited for another attempt. Attempts: "
+                + $"{Attempts.InWords(_lease)}.",
+            _exception ?? exception,
+            _callerToken
+        );
+        cancelled.Data[Attempts.DataKey] = Attempts.Describe(_lease);
+        return cancelled;
     }
 
     /// <summary>The ambient deadline may have passed already; the request's own time never has at its beginning.</summary>

@@ -9,8 +9,13 @@ namespace Resilience.Http;
 /// </summary>
 public sealed class ResilientHandler : DelegatingHandler
 {
+    /* What handlers within may do to a message's headers; 0 before anybody has looked, which threads may do at once. */
+    private const int ChangeOnTheWay = 1;
+    private const int StayOnTheWay = 2;
+
     private readonly BackendPool _pool;
     private readonly RequestPolicySource _policy;
+    private int _headers;
 
     /// <summary>Creates a handler over a pool.</summary>
     /// <param name="pool">The pool. Not disposed with the handler.</param>
@@ -47,7 +52,7 @@ public sealed class ResilientHandler : DelegatingHandler
         ArgumentNullException.ThrowIfNull(request);
         var policy = _policy.Current;
         return IsOurs(request, policy, out var path)
-            ? SendAsync(ResilientCall.Start(_pool, policy, request, path, isAsync: true, cancellationToken))
+            ? SendAsync(Start(policy, request, path, isAsync: true, cancellationToken))
             : base.SendAsync(request, cancellationToken);
     }
 
@@ -58,10 +63,26 @@ public sealed class ResilientHandler : DelegatingHandler
         var policy = _policy.Current;
         return IsOurs(request, policy, out var path)
             // Nothing on the way awaits an unfinished task, so this does not block on anything but the transport.
-            ? SendAsync(ResilientCall.Start(_pool, policy, request, path, isAsync: false, cancellationToken))
-                .GetAwaiter()
-                .GetResult()
+            ? SendAsync(Start(policy, request, path, isAsync: false, cancellationToken)).GetAwaiter().GetResult()
             : base.Send(request, cancellationToken);
+    }
+
+    private ResilientCall Start(
+        RequestPolicy policy,
+        HttpRequestMessage request,
+        in RequestPath path,
+        bool isAsync,
+        CancellationToken cancellationToken
+    )
+    {
+        if (_headers == 0)
+        {
+            // The handlers within are the same from the first request on.
+            _headers = CallersHeaders.MayChangeOnTheWay(InnerHandler) ? ChangeOnTheWay : StayOnTheWay;
+        }
+
+        var mayChangeOnTheWay = _headers == ChangeOnTheWay;
+        return ResilientCall.Start(_pool, policy, request, path, isAsync, mayChangeOnTheWay, cancellationToken);
     }
 
     private Task<HttpResponseMessage> SendAsync(ResilientCall call) =>

@@ -6,6 +6,7 @@ internal static class SuppressionReasons
     public const string NotIdempotent = "not_idempotent";
     public const string NotReplayable = "not_replayable";
     public const string Deadline = "deadline";
+    public const string RetryAfter = "retry_after";
     public const string Budget = "budget";
     public const string NoBackend = "no_backend";
 }

@@ -30,6 +30,31 @@ public sealed class ClientHandlerTests
         perRequest.Authorities.Should().Equal("catalog");
     }
 
+    /// <summary>What the factory puts before the transport to log costs a request nothing.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Handlers_BetweenOursAndTheTransport_MayChangeHeadersIfTheyAreTheApplications(bool isAdded)
+    {
+        await using var scene = new Scene();
+        scene.AddPool("catalog", "http://a:80");
+        var client = scene
+            .Services.AddHttpClient("client")
+            .ConfigurePrimaryHttpMessageHandler(() => new StubHandler())
+            .UseResilientBackends("catalog");
+        _ = isAdded ? client.AddHttpMessageHandler(() => new CountingHandler(new Counter())) : client;
+        var handler = scene.Provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("client");
+        while (handler is not ResilientHandler)
+        {
+            handler = ((DelegatingHandler)handler).InnerHandler!;
+        }
+
+        var within = ((ResilientHandler)handler).InnerHandler;
+
+        within.Should().BeAssignableTo<DelegatingHandler>("the factory logs");
+        CallersHeaders.MayChangeOnTheWay(within).Should().Be(isAdded);
+    }
+
     [Fact]
     public async Task Rotation_NewChain_GoesOnWithThePoolsState()
     {

@@ -58,6 +58,27 @@ public sealed class CancellationTests
         rig.InFlight.Should().Be(0);
     }
 
+    [Theory]
+    [InlineData("answer")]
+    [InlineData("exception")]
+    public async Task Send_CancelledInTheBackoff_KeepsTheLastFailure(string failure) // R92
+    {
+        using var rig = new HttpRig().On("b1", failure == "answer" ? Answers.Status(503) : Answers.Break);
+        using var source = new CancellationTokenSource();
+
+        var sending = rig.SendAsync(source.Token);
+        await source.CancelAsync();
+
+        var thrown = (await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>()).Which;
+        thrown
+            .Message.Should()
+            .StartWith("The request to pool 'catalog' was cancelled while it waited")
+            .And.Contain("b1");
+        thrown.CancellationToken.Should().Be(source.Token);
+        thrown.GetAttempts().Should().ContainSingle().Which.Outcome.Kind.Should().Be(OutcomeKind.Failure);
+        (thrown.InnerException is HttpRequestException).Should().Be(failure == "exception");
+    }
+
     [Fact]
     public async Task Send_FailsBecauseTheCallerCancelled_IsNotBlamedOnTheBackend()
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using Resilience.Backends;
 using Resilience.Http;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
@@ -85,6 +86,28 @@ public sealed class DeadlineTests
 
         response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
         rig.Sent.Should().HaveCount(1);
+    }
+
+    /// <summary>On a busy machine, or after the process was stopped for a while, a wait is over later than asked.</summary>
+    [Theory]
+    [InlineData(44, 2)]
+    [InlineData(46, 1)]
+    public async Task Send_WaitEndsLate_BeginsNoAttemptThatDoesNotFitAnyMore(int late, int sent) // law 10
+    {
+        var time = new LateTime();
+        var random = new ScriptedRandom(0);
+        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), null, time, random);
+        using var transport = new StubHandler(HttpStatusCode.ServiceUnavailable);
+        using var client = new HttpMessageInvoker(new ResilientHandler(pool, transport));
+        using var request = HttpRig.Get().Within(TimeSpan.FromMilliseconds(155));
+
+        var sending = client.SendAsync(request, CancellationToken.None);
+        time.Late = TimeSpan.FromMilliseconds(late);
+        time.Clock.Advance(TimeSpan.FromMilliseconds(100));
+        using var response = await sending.WaitAsync(TimeSpan.FromSeconds(15));
+
+        response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
+        transport.Requests.Should().HaveCount(sent);
     }
 
     [Fact]
@@ -265,5 +288,22 @@ public sealed class DeadlineTests
         await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
         wait.Should().Be(TimeSpan.FromMilliseconds(19_990));
         rig.Sent.Should().Equal("b1");
+    }
+
+    /// <summary>A clock whose timers fire late.</summary>
+    private sealed class LateTime : TimeProvider
+    {
+        public FakeTime Clock { get; } = new();
+
+        public TimeSpan Late { get; set; }
+
+        public override long TimestampFrequency => Clock.TimestampFrequency;
+
+        public override long GetTimestamp() => Clock.GetTimestamp() + Late.Ticks;
+
+        public override DateTimeOffset GetUtcNow() => Clock.GetUtcNow() + Late;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            Clock.CreateTimer(callback, state, dueTime, period);
     }
 }

@@ -6,7 +6,7 @@ namespace Resilience.Tests.Http;
 public sealed class NoBackendAvailableExceptionTests
 {
     [Fact]
-    public async Task Send_NothingCanBeTaken_CountsTheBackendsByReasonAndNamesTheShortestWait() // R41, R153, R182
+    public async Task Send_NothingCanBeTaken_CountsTheBackendsByReasonAndNamesTheShortestWait() // R24, R26, R41, R153, R182
     {
         using var rig = new HttpRig(
             [.. Enumerable.Range(1, 6).Select(HttpRig.Define), HttpRig.Define(7) with { Weight = 0 }],

@@ -172,6 +172,105 @@ public sealed class OutgoingMessageTests
         request.Headers.Expect.Select(each => each.ToString()).Should().BeEquivalentTo("100-continue", "else");
     }
 
+    /// <summary>Every attempt sends the same message through the same handlers, so each would add to what is there.</summary>
+    [Fact]
+    public async Task Send_HandlerWithinAddsHeaders_EachAttemptCarriesThemOnceAndTheCallersMessageNone()
+    {
+        using var rig = new HttpRig(
+            [.. WithHosts(), HttpRig.Define(3), HttpRig.Define(4)],
+            options => options.Retry.MaxAttempts = 4
+        );
+        rig.On("b1", Answers.Status(503)).On("b2", Answers.Break).On("b3", Answers.Refuse);
+        var options = new ResilientHandlerOptions { Timeouts = { DeadlineHeader = "X-Left" } };
+        using var client = new HttpMessageInvoker(new ResilientHandler(rig.Pool, new Adding(rig.Transport), options));
+        using var request = HttpRig.Get();
+        request.Headers.Add("X-Both", "mine");
+        request.Headers.Accept.ParseAdd("text/plain, text/html");
+        request.Headers.TryAddWithoutValidation("X-Mine", ["1", "2"]);
+        var before = request.Headers.ToString().Split('\n');
+
+        using var response = await client.SendAsync(request, CancellationToken.None);
+
+        rig.Transport.Requests.Select(sent => new Uri(sent.Uri).Host).Should().Equal("b1", "b2", "b3", "b4");
+        foreach (var sent in rig.Transport.Requests)
+        {
+            sent.Headers["X-Added"].Should().Be("within");
+            sent.Headers["X-Both"].Should().Be("mine, within");
+            sent.Headers["X-Mine"].Should().Be("1, 2");
+            sent.Headers["Accept"].Should().Be("text/plain, text/html");
+            sent.Headers.Should().ContainKey("X-Left");
+        }
+
+        request.Headers.ToString().Split('\n').Should().BeEquivalentTo(before);
+    }
+
+    /// <summary>It is asked again for each attempt.</summary>
+    [Fact]
+    public async Task Send_HandlerWithinReplacesAHeader_EachAttemptStartsFromTheCallers()
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Status(503));
+        using var client = new HttpMessageInvoker(new ResilientHandler(rig.Pool, new Appending(rig.Transport)));
+        using var request = HttpRig.Get();
+        request.Headers.Add("X-Way", "caller");
+
+        using var response = await client.SendAsync(request, CancellationToken.None);
+
+        rig.Transport.Requests.Select(sent => sent.Headers["X-Way"]).Should().Equal("caller/within", "caller/within");
+        request.Headers.GetValues("X-Way").Should().Equal("caller");
+    }
+
+    [Fact]
+    public async Task Send_ContentAddedOnTheWay_TheNextAttemptAndTheCallersMessageAreWithoutIt()
+    {
+        var contents = new List<HttpContent?>();
+        using var rig = new HttpRig(2);
+        rig.On("b1", Filling(contents, Answers.Status(503))).On("b2", Filling(contents, Answers.Ok));
+        using var request = HttpRig.Get();
+
+        using var response = await rig.SendAsync(request);
+
+        contents.Should().HaveCount(2).And.OnlyContain(content => content == null);
+        request.Content.Should().BeNull();
+    }
+
+    /// <summary>The platform notes on the message that a content without a length goes out in chunks.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Send_TransportChoosesChunks_TheMessageIsTheCallersAgain(bool? own)
+    {
+        using var rig = new HttpRig().On(
+            "b1",
+            (sent, token) =>
+            {
+                sent.Headers.TransferEncodingChunked = true;
+                return Answers.Ok(sent, token);
+            }
+        );
+        using var request = HttpRig.Post(new GatedContent());
+        request.Headers.TransferEncodingChunked = own;
+
+        using var response = await rig.SendAsync(request);
+
+        request.Headers.TransferEncodingChunked.Should().Be(own);
+        request.Headers.Contains("Transfer-Encoding").Should().Be(own == true);
+    }
+
+    [Fact]
+    public async Task Send_Traced_TheCallersMessageKeepsNoTraceHeaders()
+    {
+        var traces = new List<string>();
+        using var rig = new HttpRig(2).On("b1", Injecting(traces, Answers.Ok));
+        using var activity = new Activity("caller").Start();
+        using var request = HttpRig.Get();
+
+        using var response = await rig.SendAsync(request);
+
+        traces.Should().ContainSingle();
+        request.Headers.Should().BeEmpty("it may be sent again, within another trace");
+    }
+
     [Fact]
     public async Task Send_Traced_EachAttemptCarriesItsOwnTraceHeaders()
     {
@@ -209,6 +308,15 @@ public sealed class OutgoingMessageTests
             return then(sent, token);
         };
 
+    /// <summary>As a handler does that gives a message a content of its own.</summary>
+    private static Answer Filling(List<HttpContent?> found, Answer then) =>
+        (sent, token) =>
+        {
+            found.Add(sent.Content);
+            sent.Content = new StringContent("of the handler's own");
+            return then(sent, token);
+        };
+
     private static BackendDefinition[] WithHosts() =>
         [HttpRig.Define(1) with { Host = "one.example" }, HttpRig.Define(2) with { Host = "two.example:81" }];
 
@@ -224,4 +332,33 @@ public sealed class OutgoingMessageTests
             traces.Add(string.Join(",", request.Headers.GetValues("traceparent")));
             return then(request, token);
         };
+
+    /// <summary>As an application's handler does that hands a correlation on, or a key.</summary>
+    private sealed class Adding(HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        )
+        {
+            request.Headers.Add("X-Added", "within");
+            request.Headers.Add("X-Both", "within");
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>As one does that writes itself into a header.</summary>
+    private sealed class Appending(HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        )
+        {
+            var way = request.Headers.GetValues("X-Way").Single();
+            request.Headers.Remove("X-Way");
+            request.Headers.Add("X-Way", $"{way}/within");
+            return base.SendAsync(request, cancellationToken);
+        }
+    }
 }

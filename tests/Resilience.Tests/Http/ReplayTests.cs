@@ -244,6 +244,58 @@ public sealed class ReplayTests
     }
 
     [Fact]
+    public async Task Send_ReplayableContent_IsNeitherReadAheadNorCopied()
+    {
+        var messages = new List<HttpRequestMessage>();
+        using var rig = new HttpRig(3).On("b1", Seen(503)).On("b2", Seen(502)).On("b3", Seen(200));
+        var content = new CountedContent();
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content };
+
+        using var response = await rig.SendAsync(request);
+
+        content.Writes.Should().Be(3, "each attempt writes the caller's own content");
+        messages.Should().HaveCount(3).And.OnlyContain(message => ReferenceEquals(message, request));
+
+        Answer Seen(int status) =>
+            Answers.Reading(
+                (message, token) =>
+                {
+                    messages.Add(message);
+                    return Answers.Status(status)(message, token);
+                }
+            );
+    }
+
+    /// <summary>As the platform refuses what cannot be written; it has no word of its own for it.</summary>
+    [Theory]
+    [InlineData("header", true)]
+    [InlineData("content header", true)]
+    [InlineData("chunks of nothing", true)]
+    [InlineData("nothing of that kind", false)]
+    public async Task Send_MessageThatCannotBeWritten_BlamesNobodyAndIsNotRetried(string fault, bool isRequests)
+    {
+        var refusal = new HttpRequestException(
+            "refused by the platform",
+            fault == "chunks of nothing" ? new InvalidOperationException("chunks of nothing") : null
+        );
+        using var rig = new HttpRig(2, options => options.Retry.MaxAttempts = 2);
+        rig.On("b1", Answers.Throw(() => refusal)).On("b2", Answers.Throw(() => refusal));
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        request.Headers.TryAddWithoutValidation("X-Name", fault == "header" ? "é" : "e");
+        request.Headers.TransferEncodingChunked = fault == "chunks of nothing" ? true : null;
+        request.Content = fault == "chunks of nothing" ? null : new StringContent("x");
+        request.Content?.Headers.TryAddWithoutValidation("X-Name", fault == "content header" ? "é" : "e");
+
+        var sending = () => rig.SendAsync(request);
+
+        var thrown = (await sending.Should().ThrowAsync<HttpRequestException>()).Which;
+        thrown.Should().BeSameAs(refusal);
+        thrown.GetAttempts()[0].Outcome.Failure.Should().Be(isRequests ? FailureKind.Request : FailureKind.Other);
+        rig["b1"].Failures.Should().Be(isRequests ? 0 : 1);
+        rig.Sent.Should().HaveCount(isRequests ? 1 : 2);
+    }
+
+    [Fact]
     public async Task Send_OneShotContentThatWasBegun_IsSentOnce()
     {
         using var rig = new HttpRig(2).On("b1", Answers.Reading(Answers.Status(503)));
@@ -429,6 +481,22 @@ public sealed class ReplayTests
         {
             length = 0;
             return false;
+        }
+    }
+
+    /// <summary>A content that can be repeated, and counts how often it was.</summary>
+    private sealed class CountedContent() : ByteArrayContent([1, 2, 3])
+    {
+        public int Writes { get; private set; }
+
+        protected override Task SerializeToStreamAsync(
+            Stream stream,
+            TransportContext? context,
+            CancellationToken cancellationToken
+        )
+        {
+            Writes++;
+            return base.SerializeToStreamAsync(stream, context, cancellationToken);
         }
     }
 }

@@ -6,6 +6,7 @@ using Resilience.Health.Passive;
 using Resilience.Http;
 using Resilience.Telemetry;
 using Resilience.Tests.Infrastructure;
+using Resilience.Timeouts;
 
 namespace Resilience.Tests.Http;
 
@@ -74,6 +75,29 @@ public sealed class RequestTelemetryTests
                 "resilience.attempt.duration 10 [resilience.pool=catalog, resilience.backend=b1, resilience.result=attempt_timeout]",
                 "resilience.request.duration 10 [resilience.pool=catalog, resilience.result=attempt_timeout]"
             );
+    }
+
+    [Theory]
+    [InlineData("attempt")]
+    [InlineData("total")]
+    [InlineData("deadline")]
+    [InlineData("connect")]
+    public async Task Metrics_ATimeIsUp_IsCountedOnceByItsKind(string kind) // R99
+    {
+        using var metrics = new MetricRecord("hurried");
+        using var rig = new HttpRig(1, options => options.Retry.Enabled = false, name: "hurried");
+        rig.On("b1", kind == "connect" ? Failure("connect timeout") : Answers.Hang);
+        using var deadline = kind == "deadline" ? Deadline.Begin(TimeSpan.FromSeconds(5), rig.Time) : null;
+        using var request = new HttpRequestMessage(HttpMethod.Get, "http://hurried/");
+
+        var sending = rig.SendAsync(kind == "total" ? request.Within(TimeSpan.FromSeconds(5)) : request);
+        rig.Time.Advance(TimeSpan.FromSeconds(10));
+        await Task.WhenAny(sending);
+
+        (await metrics.WhenHeardAsync(3))
+            .Where(line => line.Contains("resilience.timeouts"))
+            .Should()
+            .Equal($"resilience.timeouts 1 [resilience.timeout={kind}]");
     }
 
     [Fact]

@@ -1,41 +1,77 @@
 using System.Net;
 using Resilience.Backends;
+using Resilience.Http;
 
 namespace Resilience.Tests.Http;
 
 /// <summary>
-/// Every failure × method × content × attempts left: what is sent where (laws 1 and 2; R24-R27, R139). The expectation is
-/// worked out here from the law's words, not from the code.
+/// Every failure × method × content × attempts left: what is sent where (laws 1 and 2; R24, R25, R27, R139). The
+/// expectation is worked out here from the law's words, not from the code.
 /// </summary>
 public sealed class RetryTableTests
 {
-    private static readonly Dictionary<string, (Answer Answer, bool IsRetryable, bool NeverSent)> Kinds = new()
+    private const string RefusedStream = "refused stream";
+
+    private static readonly Dictionary<string, Kind> Kinds = new()
     {
-        ["refused"] = (Answers.Refuse, true, true),
-        ["name"] = (Fail(HttpRequestError.NameResolutionError), true, true),
-        ["tls"] = (Fail(HttpRequestError.SecureConnectionError), true, true),
-        ["reset"] = (Answers.Break, true, false),
-        ["malformed"] = (Fail(HttpRequestError.InvalidResponse), true, false),
-        ["version"] = (Fail(HttpRequestError.VersionNegotiationError), false, false),
-        ["500"] = (Answers.Status(500), true, false),
-        ["501"] = (Answers.Status(501), false, false),
-        ["502"] = (Answers.Status(502), true, false),
-        ["503"] = (Answers.Status(503), true, false),
-        ["504"] = (Answers.Status(504), true, false),
-        ["408"] = (Answers.Status(408), true, false),
-        ["425"] = (Answers.Status(425), true, false),
-        ["429"] = (Answers.Status(429), true, false),
-        ["404"] = (Answers.Status(404), false, false),
-        ["200"] = (Answers.Ok, false, false),
+        ["refused"] = new(FailureKind.Connect, Answers.Refuse, NeverSent: true),
+        ["name"] = new(FailureKind.NameResolution, Fail(HttpRequestError.NameResolutionError), NeverSent: true),
+        ["tls"] = new(FailureKind.Tls, Fail(HttpRequestError.SecureConnectionError), NeverSent: true),
+        ["connect timeout"] = new(
+            FailureKind.ConnectTimeout,
+            Answers.Throw(() => new TaskCanceledException("ended", new TimeoutException("ConnectTimeout"))),
+            NeverSent: true
+        ),
+        [RefusedStream] = new(
+            FailureKind.StreamRefused,
+            Answers.Throw(() =>
+                new HttpRequestException(
+                    HttpRequestError.HttpProtocolError,
+                    "refused",
+                    new HttpProtocolException(0x7, "refused", null)
+                )
+            ),
+            NeverSent: true
+        ),
+        ["reset"] = new(FailureKind.ConnectionLost, Answers.Throw(() => new IOException("reset"))),
+        ["early end"] = new(FailureKind.ConnectionLost, Answers.Break),
+        ["malformed"] = new(FailureKind.MalformedResponse, Fail(HttpRequestError.InvalidResponse)),
+        ["headers too large"] = new(FailureKind.MalformedResponse, Fail(HttpRequestError.ConfigurationLimitExceeded)),
+        ["other"] = new(FailureKind.Other, Fail(HttpRequestError.Unknown)),
+        ["attempt timeout"] = new(FailureKind.AttemptTimeout, (rig, _) => OutOfTime(rig)),
+        ["version"] = new(FailureKind.Request, Fail(HttpRequestError.VersionNegotiationError), IsRetryable: false),
+        ["caller leaves"] = new(FailureKind.Cancelled, (_, caller) => Leaving(caller), IsRetryable: false),
+        ["body breaks"] = new(FailureKind.Body, (_, _) => BrokenBody, IsRetryable: false),
+        ["500"] = new(FailureKind.Status, Answers.Status(500)),
+        ["501"] = new(FailureKind.None, Answers.Status(501), IsRetryable: false),
+        ["502"] = new(FailureKind.Status, Answers.Status(502)),
+        ["503"] = new(FailureKind.Status, Answers.Status(503)),
+        ["504"] = new(FailureKind.Status, Answers.Status(504)),
+        ["505"] = new(FailureKind.None, Answers.Status(505), IsRetryable: false),
+        ["507"] = new(FailureKind.Status, Answers.Status(507), IsRetryable: false),
+        ["408"] = new(FailureKind.Status, Answers.Status(408)),
+        ["425"] = new(FailureKind.Status, Answers.Status(425)),
+        ["429"] = new(FailureKind.Status, Answers.Status(429)),
+        ["404"] = new(FailureKind.None, Answers.Status(404), IsRetryable: false),
+        ["200"] = new(FailureKind.None, Answers.Ok, IsRetryable: false),
     };
 
     public static TheoryData<string> Failures => [.. Kinds.Keys];
+
+    /// <summary>What takes a wait on the wire has tests of its own: IdleReadTests and IdleWriteTests.</summary>
+    [Fact]
+    public void Table_HoldsEveryKindOfFailure() =>
+        Kinds
+            .Values.Select(kind => kind.Shown)
+            .Concat([FailureKind.BodyStalled, FailureKind.ContentStalled])
+            .Should()
+            .Contain(Enum.GetValues<FailureKind>());
 
     [Theory]
     [MemberData(nameof(Failures))]
     public async Task Send_OfEveryKindOfRequest_GoesWhereTheLawsSay(string failure)
     {
-        var (answer, isRetryable, neverSent) = Kinds[failure];
+        var kind = Kinds[failure];
         foreach (var method in new[] { "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH" })
         {
             foreach (var content in new[] { "none", "bytes", "stream" })
@@ -46,39 +82,50 @@ public sealed class RetryTableTests
                     {
                         var isIdempotent = method is not ("POST" or "PATCH");
                         // A content that was asked for shows that the message went out, whatever the failure says; one
-                        // without content that must not be repeated goes out with an empty one.
+                        // without content that must not be repeated goes out with an empty one. A refused stream says
+                        // so of itself, with whatever came beside its headers.
                         var hasContent = content != "none" || !isIdempotent;
-                        var hasArrived = !neverSent || (isRead && hasContent);
+                        var hasArrived = !kind.NeverSent || (isRead && hasContent && failure != RefusedStream);
                         var isGone = isRead && content == "stream";
-                        var goesOn = isRetryable && (!hasArrived || isIdempotent) && !isGone;
+                        var goesOn = kind.IsRetryable && (!hasArrived || isIdempotent) && !isGone;
                         var expected =
                             !goesOn ? 1
                             : hasArrived ? attempts
                             : 4;
+                        var why = $"{failure}, {method}, {content}, read {isRead}, {attempts} attempts";
 
-                        var sent = await SendAsync(answer, method, content, isRead, attempts);
+                        var (sent, shown) = await SendAsync(kind, method, content, isRead, attempts);
 
                         // Every other one once, in order; what never arrived counts for nothing.
-                        sent.Should()
-                            .Equal(
-                                Enumerable.Range(1, expected).Select(i => $"b{i}"),
-                                $"{failure}, {method}, {content}, read {isRead}, {attempts} attempts"
-                            );
+                        sent.Should().Equal(Enumerable.Range(1, expected).Select(i => $"b{i}"), why);
+                        // The answer to a HEAD has no body that could break.
+                        shown
+                            .Should()
+                            .Be(method == "HEAD" && failure == "body breaks" ? FailureKind.None : kind.Shown, why);
                     }
                 }
             }
         }
     }
 
-    private static async Task<IReadOnlyList<string>> SendAsync(
-        Answer answer,
+    private static async Task<(IReadOnlyList<string> Sent, FailureKind Shown)> SendAsync(
+        Kind kind,
         string method,
         string content,
         bool isRead,
         int attempts
     )
     {
-        using var rig = new HttpRig(4, options => options.Retry.MaxAttempts = attempts);
+        using var caller = new CancellationTokenSource();
+        using var rig = new HttpRig(
+            4,
+            options =>
+            {
+                options.Retry.MaxAttempts = attempts;
+                options.Timeouts.Total = TimeSpan.FromMinutes(5);
+            }
+        );
+        var answer = kind.Answer(rig, caller);
         foreach (var name in new[] { "b1", "b2", "b3" })
         {
             rig.On(name, isRead ? Answers.Reading(answer) : answer);
@@ -94,17 +141,65 @@ public sealed class RetryTableTests
                 _ => null,
             },
         };
-        var sending = rig.SendAsync(request);
-        await Task.WhenAny(sending);
-        if (sending.IsCompletedSuccessfully)
-        {
-            sending.Result.Dispose();
-        }
-
+        var shown = await ShownAsync(rig.SendAsync(request, token: caller.Token));
         rig.InFlight.Should().Be(0);
-        return rig.Sent;
+        return (rig.Sent, shown);
+    }
+
+    /// <summary>What became of the first attempt, once its request and its body have ended.</summary>
+    private static async Task<FailureKind> ShownAsync(Task<HttpResponseMessage> sending)
+    {
+        try
+        {
+            using var response = await sending;
+            try
+            {
+                await response.Content.CopyToAsync(Stream.Null);
+            }
+            catch (HttpRequestException)
+            {
+                // The body's failure stands in the record.
+            }
+
+            return response.GetAttempts()[0].Outcome.Failure;
+        }
+        catch (Exception exception)
+            when (exception is HttpRequestException or OperationCanceledException or IOException)
+        {
+            return exception.GetAttempts()[0].Outcome.Failure;
+        }
     }
 
     private static Answer Fail(HttpRequestError error) =>
         Answers.Throw(() => new HttpRequestException(error, error.ToString()));
+
+    /// <summary>The attempt's time passes without an answer.</summary>
+    private static Answer OutOfTime(HttpRig rig) =>
+        (_, token) =>
+        {
+            rig.Time.Advance(TimeSpan.FromSeconds(10));
+            return Task.FromCanceled<HttpResponseMessage>(token);
+        };
+
+    private static Answer Leaving(CancellationTokenSource caller) =>
+        (_, token) =>
+        {
+            caller.Cancel();
+            return Task.FromCanceled<HttpResponseMessage>(token);
+        };
+
+    private static Task<HttpResponseMessage> BrokenBody(HttpRequestMessage request, CancellationToken token) =>
+        Answers.Body(new StreamContent(new ScriptedStream([1], new IOException("broken"))))(request, token);
+
+    /// <summary>A kind of failure, and what follows from it alone.</summary>
+    private sealed record Kind(
+        FailureKind Shown,
+        Func<HttpRig, CancellationTokenSource, Answer> Answer,
+        bool IsRetryable = true,
+        bool NeverSent = false
+    )
+    {
+        public Kind(FailureKind shown, Answer answer, bool IsRetryable = true, bool NeverSent = false)
+            : this(shown, (_, _) => answer, IsRetryable, NeverSent) { }
+    }
 }

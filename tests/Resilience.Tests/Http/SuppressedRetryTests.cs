@@ -59,6 +59,28 @@ public sealed class SuppressedRetryTests
         loggers.Entries.Should().ContainSingle(each => each.EventId.Id == 305).Which.Message.Should().EndWith(reason);
     }
 
+    [Theory]
+    [InlineData("deadline")]
+    [InlineData("retry_after")]
+    public async Task Send_WaitBeforeTheSameBackendIsTooLong_CountsAndLogsTheReason(string reason)
+    {
+        using var metrics = new MetricRecord(Pool);
+        using var loggers = new CollectingLoggerFactory();
+        using var rig = new HttpRig(1, loggers: loggers, name: Pool);
+        rig.On("b1", reason == "deadline" ? Answers.Status(503) : Answers.Unavailable(TimeSpan.FromSeconds(31)));
+        var total = reason == "deadline" ? TimeSpan.FromMilliseconds(50) : TimeSpan.FromMinutes(5);
+
+        using var response = await rig.SendAsync(Request(HttpMethod.Get).Within(total));
+
+        rig.Sent.Should().Equal("b1");
+        (await metrics.WhenHeardAsync(3))
+            .Should()
+            .ContainSingle(line => line.Contains("resilience.retries.suppressed"))
+            .Which.Should()
+            .Contain(reason);
+        loggers.Entries.Should().ContainSingle(each => each.EventId.Id == 305).Which.Message.Should().EndWith(reason);
+    }
+
     [Fact]
     public async Task Send_NoBackendIsLeftForTheRetry_CountsLogsAndTheExceptionSaysSo()
     {
