@@ -22,6 +22,17 @@ public sealed class RoundRobinSelectorTests
         counts.Should().Equal(each, each, each);
     }
 
+    [Fact]
+    public void CreatePicker_Nulls_AreRefused()
+    {
+        var selector = new RoundRobinSelector();
+        var withoutBackends = () => selector.CreatePicker(null!, null, _random);
+        var withoutRandom = () => selector.CreatePicker([], null, null!);
+
+        withoutBackends.Should().Throw<ArgumentNullException>().WithParameterName("available");
+        withoutRandom.Should().Throw<ArgumentNullException>().WithParameterName("random");
+    }
+
     /// <summary>The topology of the note's diagram: four servers of one host, on the ports 3000 to 3003.</summary>
     [Fact]
     public void Pick_FourServersOnPortsOfOneHost_TheOneThatIsDownIsLeftOut_R45()
