@@ -199,8 +199,8 @@ internal sealed class ProbeSchedule : IDisposable
     /// <summary>
     /// Whether a starter must begin one more worker; it is counted already. A starter begins them one after the other on
     /// its own thread, each up to where its probe waits for something: a hundred at once would wake every thread of the
-    /// pool, which costs more than all the rest. One whose probe blocks that thread is left behind: the next tick calls
-    /// another, and for this one the answer is no from then on.
+    /// pool, which costs more than all the rest. One whose probe blocks that thread is left behind: the first tick
+    /// through which it has begun none calls another, and for this one the answer is no from then on.
     /// </summary>
     public bool BeginsWorker(int starter, HealthRules rules)
     {

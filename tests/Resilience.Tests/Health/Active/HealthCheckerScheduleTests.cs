@@ -228,8 +228,8 @@ public sealed class HealthCheckerScheduleTests
     }
 
     /// <summary>
-    /// Law 13: probes begin one after the other on one thread, but one that blocks it holds up no other for longer than a
-    /// tick.
+    /// Law 13: probes begin one after the other on one thread, but one that blocks it holds up no other for longer than two
+    /// ticks.
     /// </summary>
     [Fact]
     public async Task Probe_ThatBlocksItsThread_HoldsUpNoOther()
