@@ -26,6 +26,7 @@ internal sealed class Contest : IDisposable
         [
             ("bare", Client(ResilientTransport.Create()), addresses),
             ("bare, the control", Client(ResilientTransport.Create()), addresses),
+            ("a handler that awaits", Client(new AwaitingHandler(ResilientTransport.Create())), addresses),
             ("Polly retry + breaker + timeout", Client(new PollyHandler(ResilientTransport.Create())), addresses),
             (
                 "round-robin + Polly by hand",
@@ -72,6 +73,7 @@ internal sealed class Contest : IDisposable
                 _contestants[i].Name,
                 FigureTable.Text(middle.PerSecond),
                 FigureTable.Text(middle.CpuMicroseconds, 2),
+                FigureTable.Text(middle.UserMicroseconds, 2),
                 FigureTable.Text(middle.Bytes),
                 i == 0 ? "1" : FigureTable.Text(ratios[rounds / 2], 3),
                 i == 0 ? "-" : $"{FigureTable.Text(ratios[0], 3)} to {FigureTable.Text(ratios[^1], 3)}"

@@ -53,6 +53,7 @@ internal static class LoopbackFigures
             core is null ? "Client (not pinned)" : "Client",
             "Requests/s",
             "CPU µs",
+            "of it user",
             "B",
             "CPU × bare",
             "least to most"

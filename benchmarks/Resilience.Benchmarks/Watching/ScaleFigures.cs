@@ -31,6 +31,7 @@ internal static class ScaleFigures
             "Probes/s",
             "Failed",
             "CPU ms/s",
+            "of it user",
             "B per probe",
             "Fullest 100 ms over the mean",
             "Undisturbed",
@@ -55,6 +56,7 @@ internal static class ScaleFigures
             FigureTable.Text(byHand.PerSecond),
             FigureTable.Text(failed),
             FigureTable.Text(byHand.Spent.CpuMillisecondsPerSecond, 2),
+            FigureTable.Text(byHand.Spent.UserMillisecondsPerSecond, 2),
             FigureTable.Text(byHand.Bytes),
             "-",
             "-",
@@ -76,7 +78,16 @@ internal static class ScaleFigures
             .Add(["nothing", .. Bare(idle)]);
 
         static string[] Bare(Spent spent) =>
-            ["0", "0", FigureTable.Text(spent.CpuMillisecondsPerSecond, 2), "-", "-", "-", "-"];
+            [
+                "0",
+                "0",
+                FigureTable.Text(spent.CpuMillisecondsPerSecond, 2),
+                FigureTable.Text(spent.UserMillisecondsPerSecond, 2),
+                "-",
+                "-",
+                "-",
+                "-",
+            ];
     }
 
     public static async Task<FigureTable> RememberAsync()
@@ -208,6 +219,7 @@ internal static class ScaleFigures
             FigureTable.Text(turn.PerSecond),
             FigureTable.Text(pool.Checker.Statistics.Failed),
             FigureTable.Text(turn.Spent.CpuMillisecondsPerSecond, 2),
+            FigureTable.Text(turn.Spent.UserMillisecondsPerSecond, 2),
             FigureTable.Text(turn.Bytes),
             FigureTable.Text(fullest.All, 2),
             FigureTable.Text(fullest.Undisturbed, 2),

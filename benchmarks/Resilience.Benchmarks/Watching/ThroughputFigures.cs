@@ -26,7 +26,9 @@ internal static class ThroughputFigures
             "Ours probes/s",
             "Ratio",
             "Raw CPU µs",
+            "Raw user µs",
             "Ours CPU µs",
+            "Ours user µs",
             "Raw B",
             "Ours B"
         );
@@ -40,7 +42,9 @@ internal static class ThroughputFigures
                 FigureTable.Text(ours.PerSecond),
                 FigureTable.Text(ours.PerSecond / raw.PerSecond, 2),
                 FigureTable.Text(raw.CpuMicroseconds, 1),
+                FigureTable.Text(raw.UserMicroseconds, 1),
                 FigureTable.Text(ours.CpuMicroseconds, 1),
+                FigureTable.Text(ours.UserMicroseconds, 1),
                 FigureTable.Text(raw.Bytes),
                 FigureTable.Text(ours.Bytes)
             );

@@ -10,6 +10,9 @@ internal readonly record struct Turn(long Probes, Spent Spent)
 
     public double CpuMicroseconds => Spent.Cpu.TotalMicroseconds / Probes;
 
+    /// <summary>What of <see cref="CpuMicroseconds"/> was not the kernel's.</summary>
+    public double UserMicroseconds => Spent.User.TotalMicroseconds / Probes;
+
     public double Bytes => (double)Spent.Bytes / Probes;
 
     /// <summary>The one in the middle by processor time, which other work on the machine moves least.</summary>
