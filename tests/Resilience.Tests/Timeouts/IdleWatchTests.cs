@@ -160,6 +160,21 @@ public sealed class IdleWatchTests
     }
 
     [Fact]
+    public void Release_AfterAStallOnTheRealClock_NeverServesAgain()
+    {
+        var stalled = IdleWatch.Take(Clock.System, Moment);
+        stalled.BeginWait();
+        stalled.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(30)).Should().BeTrue();
+        stalled.EndWait().Should().BeTrue();
+
+        stalled.Release();
+
+        var next = IdleWatch.Take(Clock.System, Moment);
+        next.Should().NotBeSameAs(stalled);
+        next.Token.IsCancellationRequested.Should().BeFalse();
+    }
+
+    [Fact]
     public void Take_ArmedForAnotherLimit_IsAnotherWatch()
     {
         // Its timer may be firing just now, by the old limit: nothing could make sure that the new one is kept.
