@@ -1,5 +1,3 @@
-using System.Reflection;
-using System.Runtime.CompilerServices;
 using Resilience.Backends;
 
 namespace Resilience.Tests.Architecture;
@@ -7,15 +5,6 @@ namespace Resilience.Tests.Architecture;
 /// <summary>The public API, pinned.</summary>
 public sealed class PublicApiTests
 {
-    private const BindingFlags Declared =
-        BindingFlags.Public
-        | BindingFlags.NonPublic
-        | BindingFlags.Instance
-        | BindingFlags.Static
-        | BindingFlags.DeclaredOnly;
-
-    private static readonly NullabilityInfoContext Nullability = new();
-
     [Fact]
     public void PublicApi_IsTheApprovedOne() =>
         Approval.Verify(
@@ -23,137 +12,72 @@ public sealed class PublicApiTests
             typeof(BackendPool)
                 .Assembly.GetExportedTypes()
                 .OrderBy(type => type.FullName, StringComparer.Ordinal)
-                .SelectMany(type => Members(type).Prepend(Describe(type)))
+                .SelectMany(PublicApiText.Of)
         );
 
-    private static string Describe(Type type)
+    [Fact]
+    public void Text_OfAClass_ShowsWhateverACallerCanSee() =>
+        PublicApiText
+            .Of(typeof(Derivable<>))
+            .Select(line => line.Trim())
+            .Should()
+            .Equal(
+                "abstract class Resilience.Tests.Architecture.PublicApiTests+Derivable<T> where T : class, IDisposable, new()",
+                "Int32 Size { get; protected set; }",
+                "TKey Pick<TKey, TValue>(TValue value, params Int32[] others) where TKey : notnull where TValue : struct, Enum",
+                "[Obsolete(\"gone soon\", error)] Void Old()",
+                "protected new(Int32 number)",
+                "protected readonly field Int32 Kept",
+                "required String Name { get; init; }",
+                "static Derivable<T>? op_Addition(Derivable<T> left, Derivable<T>? right)",
+                "virtual Void Change()"
+            );
+
+    [Theory]
+    [InlineData(typeof(Frozen), "readonly struct ")]
+    [InlineData(typeof(OnTheStack), "ref struct ")]
+    [InlineData(typeof(Small), "enum ")]
+    public void Text_OfAValue_SaysHowItMayBeUsed(Type type, string kind)
     {
-        var kind =
-            type.IsEnum ? "enum"
-            : type.IsValueType ? "struct"
-            : type.IsInterface ? "interface"
-            : type is { IsAbstract: true, IsSealed: true } ? "static class"
-            : type.IsAbstract ? "abstract class"
-            : type.IsSealed ? "sealed class"
-            : "class";
-        var bases = new[] { type.BaseType }
-            .Where(each =>
-                each is not null && each != typeof(object) && each != typeof(ValueType) && each != typeof(Enum)
-            )
-            .Select(each => NameOf(each!))
-            .Concat(
-                type.GetInterfaces()
-                    .Where(each => each.IsPublic)
-                    .Select(each => NameOf(each))
-                    .Order(StringComparer.Ordinal)
-            )
-            .ToArray();
-        return $"{kind} {type.FullName}{(type.IsEnum || bases.Length == 0 ? "" : $" : {string.Join(", ", bases)}")}";
+        var line = PublicApiText.Of(type).First();
+
+        line.Should().StartWith(kind + typeof(PublicApiTests).FullName);
+        line.EndsWith(" : Byte", StringComparison.Ordinal).Should().Be(type == typeof(Small));
     }
 
-    private static IEnumerable<string> Members(Type type) =>
-        type.IsEnum
-            ? Enum.GetValues(type).Cast<object>().Select(value => $"    {value} = {Convert.ToInt32(value, null)}")
-            : type.GetMembers(Declared)
-                .Where(member =>
-                    member.GetCustomAttribute<CompilerGeneratedAttribute>() is null || member is PropertyInfo
-                )
-                .Select(Describe)
-                .OfType<string>()
-                .Order(StringComparer.Ordinal)
-                .Select(line => $"    {line}");
+    [Fact]
+    public void Text_OfAnExtension_ShowsTheParameterThatItIsCalledOn() =>
+        PublicApiText.Of(typeof(Extending)).Last().Trim().Should().Be("static Int32 Twice(this Int32 number)");
 
-    private static string? Describe(MemberInfo member) =>
-        member switch
-        {
-            ConstructorInfo { IsPublic: true } method => $"new({Parameters(method)})",
-            MethodInfo method when IsVisible(method) && !method.IsSpecialName => Describe(method),
-            // What every record has.
-            PropertyInfo { Name: "EqualityContract" } => null,
-            PropertyInfo property when IsVisible(property.GetMethod) || IsVisible(property.SetMethod) => Describe(
-                property
-            ),
-            FieldInfo { IsPublic: true, IsLiteral: true } field =>
-                $"const {NameOf(field.FieldType)} {field.Name} = {field.GetRawConstantValue()}",
-            FieldInfo { IsPublic: true } field => $"field {NameOf(field.FieldType)} {field.Name}",
-            EventInfo item when IsVisible(item.AddMethod) => $"event {NameOf(item.EventHandlerType!)} {item.Name}",
-            _ => null,
-        };
-
-    private static string Describe(MethodInfo method)
+    private abstract class Derivable<T>
+        where T : class, IDisposable, new()
     {
-        var generic = method.IsGenericMethod
-            ? $"<{string.Join(", ", method.GetGenericArguments().Select(NameOf))}>"
-            : "";
-        var modifiers = string.Concat(
-            method.IsFamily || method.IsFamilyOrAssembly ? "protected " : "",
-            method.IsStatic ? "static " : "",
-            method.IsAbstract ? "abstract "
-                : method.GetBaseDefinition() != method ? "override "
-                : ""
-        );
-        var result = NameOf(method.ReturnType, Nullability.Create(method.ReturnParameter));
-        return $"{modifiers}{result} {method.Name}{generic}({Parameters(method)})";
+        protected readonly int Kept;
+
+        protected Derivable(int number) => Kept = number;
+
+        public required string Name { get; init; }
+
+        public int Size { get; protected set; }
+
+        public static Derivable<T>? operator +(Derivable<T> left, Derivable<T>? right) => right ?? left;
+
+        public virtual void Change() { }
+
+        [Obsolete("gone soon", error: true)]
+        public void Old() { }
+
+        public TKey Pick<TKey, TValue>(TValue value, params int[] others)
+            where TKey : notnull
+            where TValue : struct, Enum => throw new NotSupportedException();
     }
 
-    private static string Describe(PropertyInfo property)
+    private readonly struct Frozen;
+
+    private ref struct OnTheStack;
+
+    private enum Small : byte
     {
-        var set =
-            property.SetMethod is not { IsPublic: true } setter ? ""
-            : setter.ReturnParameter.GetRequiredCustomModifiers().Contains(typeof(IsExternalInit)) ? " init;"
-            : " set;";
-        var name = property.GetIndexParameters() is [_, ..] indexes
-            ? $"this[{string.Join(", ", indexes.Select(each => $"{NameOf(each.ParameterType)} {each.Name}"))}]"
-            : property.Name;
-        var isStatic = property.GetMethod is { IsStatic: true } ? "static " : "";
-        return $"{isStatic}{NameOf(property.PropertyType, Nullability.Create(property))} {name} {{{(IsVisible(property.GetMethod) ? " get;" : "")}{set} }}";
-    }
-
-    private static bool IsVisible(MethodBase? method) =>
-        method is { IsPublic: true } or { IsFamily: true } or { IsFamilyOrAssembly: true };
-
-    private static string Parameters(MethodBase method) =>
-        string.Join(
-            ", ",
-            method
-                .GetParameters()
-                .Select(each =>
-                    $"{Direction(each)}{NameOf(each.ParameterType, Nullability.Create(each))} {each.Name}"
-                    + (each.HasDefaultValue ? $" = {each.DefaultValue ?? "default"}" : "")
-                )
-        );
-
-    private static string Direction(ParameterInfo parameter) =>
-        !parameter.ParameterType.IsByRef ? ""
-        : parameter.IsOut ? "out "
-        : parameter.IsIn ? "in "
-        : "ref ";
-
-    private static string NameOf(Type type) => NameOf(type, null);
-
-    /// <summary>The type as it is written, with what may be null marked.</summary>
-    private static string NameOf(Type type, NullabilityInfo? info)
-    {
-        if (type.IsByRef)
-        {
-            return NameOf(type.GetElementType()!, info);
-        }
-
-        if (Nullable.GetUnderlyingType(type) is { } value)
-        {
-            return $"{NameOf(value)}?";
-        }
-
-        var mark = !type.IsValueType && info is { ReadState: NullabilityState.Nullable } ? "?" : "";
-        if (type.IsArray)
-        {
-            return $"{NameOf(type.GetElementType()!, info?.ElementType)}[]{mark}";
-        }
-
-        var arguments = type.IsGenericType
-            ? type.GetGenericArguments()
-                .Select((each, i) => NameOf(each, info?.GenericTypeArguments.ElementAtOrDefault(i)))
-            : [];
-        return type.Name.Split('`')[0] + (type.IsGenericType ? $"<{string.Join(", ", arguments)}>" : "") + mark;
+        One,
     }
 }
