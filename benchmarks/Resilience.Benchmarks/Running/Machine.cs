@@ -1,12 +1,19 @@
 using System.Globalization;
+using System.Reflection;
 using System.Runtime.InteropServices;
+using Polly;
+using Resilience.Http;
+using Yarp.ReverseProxy.Model;
 
 namespace Resilience.Benchmarks.Running;
 
 /// <summary>Where and on what a table was measured, in the words that stand above it.</summary>
 internal static class Machine
 {
-    /// <summary>Date, processor with all its cores, runtime, and what else ran.</summary>
+    /// <summary>How much of a commit's name tells it from all others.</summary>
+    private const int ShortCommit = 9;
+
+    /// <summary>Date, processor with all its cores, runtime, what else ran, and what was compared.</summary>
     public static string Describe()
     {
         var (processor, cores, load) = ("unknown processor", Environment.ProcessorCount, "");
@@ -27,7 +34,21 @@ internal static class Machine
 
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"Run of {DateTime.UtcNow:yyyy-MM-dd}, {processor}, {cores} cores, {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}{load}"
+            $"Run of {DateTime.UtcNow:yyyy-MM-dd}, {processor}, {cores} cores, {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}{load}, {Compared()}"
         );
+    }
+
+    /// <summary>Our version with the commit that it was built at, and the peers'.</summary>
+    private static string Compared()
+    {
+        var (version, commit) = VersionOf(typeof(ResilientHandler));
+        return $"Resilience {version}{(commit.Length == 0 ? "" : $" at {commit[..Math.Min(ShortCommit, commit.Length)]}")}, "
+            + $"Polly {VersionOf(typeof(ResiliencePipeline)).Version}, YARP {VersionOf(typeof(ClusterState)).Version}";
+    }
+
+    private static (string Version, string Commit) VersionOf(Type type)
+    {
+        var version = type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+        return version.Split('+') is [var number, var commit] ? (number, commit) : (version, "");
     }
 }
