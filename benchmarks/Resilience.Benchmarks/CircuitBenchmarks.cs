@@ -78,49 +78,49 @@ public class CircuitBenchmarks
     public void Cleanup() => _crew.Dispose();
 
     [Benchmark(OperationsPerInvoke = Most, Description = "floor: two volatile reads")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow(IsFloor = true)]
     public void FloorVolatileReads() => _crew.Run(_volatileReads);
 
     [Benchmark(OperationsPerInvoke = Most, Description = "floor: one interlocked increment")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow(IsFloor = true)]
     public void FloorInterlockedIncrement() => _crew.Run(_interlockedIncrement);
 
     [Benchmark(OperationsPerInvoke = Most, Description = "floor: one read of the coarse clock")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow(IsFloor = true)]
     public void FloorCoarseClock() => _crew.Run(_coarseClock);
 
     [Benchmark(OperationsPerInvoke = Many, Description = "closed: Polly, Execute")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void PollyClosedExecute() => _crew.Run(_closedExecute);
 
     [Benchmark(OperationsPerInvoke = Many, Description = "closed: Polly, ExecuteOutcomeAsync")]
     public void PollyClosedOutcome() => _crew.Run(_closedOutcome);
 
     [Benchmark(OperationsPerInvoke = Many, Description = "open: Polly, refused by outcome")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void PollyOpenOutcome() => _crew.Run(_openOutcome);
 
     [Benchmark(OperationsPerInvoke = Few, Description = "open: Polly, refused by exception")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void PollyOpenThrown() => _crew.Run(_openThrown);
 
     [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, consecutive rule without totals")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void OursClosedConsecutive() => _crew.Run(() => Succeed(_plain));
 
     [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, with exact totals")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void OursClosedCounting() => _crew.Run(() => Succeed(_counting));
 
     [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, rate over time without totals")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void OursClosedWindowed() => _crew.Run(() => Succeed(_windowed));
 
     [Benchmark(OperationsPerInvoke = Most, Description = "closed: ours, failure and success in turns")]
     public void OursClosedFailing() => _crew.Run(() => FailAndSucceed(_plain));
 
     [Benchmark(OperationsPerInvoke = Most, Description = "open: ours, refused by TryAcquire")]
-    [BenchmarkCategory(BudgetRows.Category)]
+    [BudgetRow]
     public void OursOpenRefused() => _crew.Run(() => Refuse(_opened));
 
     [Benchmark(OperationsPerInvoke = Few, Description = "open: ours, refused by exception")]

@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using Polly;
 using Polly.CircuitBreaker;
+using Resilience.Benchmarks.Running;
 using Resilience.CircuitBreaking;
 
 namespace Resilience.Benchmarks;
@@ -15,6 +16,7 @@ public class CircuitCreationBenchmarks
     private readonly CircuitBreakerOptions _windowed = new() { FailureRate = 0.5 };
 
     [Benchmark(Description = "Polly")]
+    [BudgetRow]
     public ResiliencePipeline Polly()
     {
         var pipeline = new ResiliencePipelineBuilder().AddCircuitBreaker(new CircuitBreakerStrategyOptions()).Build();
@@ -26,6 +28,7 @@ public class CircuitCreationBenchmarks
     public CircuitBreaker Plain() => Used(new CircuitBreaker("plain", _plain));
 
     [Benchmark(Description = "ours, with exact totals")]
+    [BudgetRow]
     public CircuitBreaker Counting() => Used(new CircuitBreaker("counting", _counting));
 
     [Benchmark(Description = "ours, with exact totals and rate over time")]

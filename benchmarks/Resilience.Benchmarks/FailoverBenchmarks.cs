@@ -20,13 +20,17 @@ public class FailoverBenchmarks
     [Params(Completion.Async, Completion.Sync)]
     public Completion Completion { get; set; }
 
+    /// <summary>Not each with every <see cref="Completion"/>: see <see cref="Running.FailoverRows"/>.</summary>
+    [Params(Paths.Same, Paths.Varied)]
+    public Paths Paths { get; set; }
+
     [Params(Fault.None, Fault.Answer503, Fault.FaultedSend)]
     public Fault Fault { get; set; }
 
     [GlobalSetup]
     public void Setup()
     {
-        _bare = new Exchange(Completion, transport => transport);
+        _bare = new Exchange(Completion, transport => transport, Paths);
         _bare.Verify(SendBare, Sendings);
         _polly = Open(transport => new PollyHandler(transport));
         _roundRobinPolly = Open(transport => new RoundRobinPollyHandler(Addresses.Three, transport));
@@ -62,7 +66,7 @@ public class FailoverBenchmarks
 
     private Exchange Open(Func<HttpMessageHandler, HttpMessageHandler> wrap)
     {
-        var exchange = new Exchange(Completion, wrap);
+        var exchange = new Exchange(Completion, wrap, Paths);
         // More than once: the failures must not open a circuit or use up a budget.
         for (var round = 0; round < 1_000; round++)
         {

@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using Resilience.Backends;
 using Resilience.Benchmarks.Peers;
+using Resilience.Benchmarks.Running;
 using Resilience.Selection;
 using Yarp.ReverseProxy.LoadBalancing;
 using Yarp.ReverseProxy.Model;
@@ -83,6 +84,7 @@ public class SelectionBenchmarks
     }
 
     [Benchmark(Description = "floor: thread-local counter")]
+    [BudgetRow(IsFloor = true)]
     public object? FloorThreadLocalCounter()
     {
         var available = _available;
@@ -90,6 +92,7 @@ public class SelectionBenchmarks
     }
 
     [Benchmark(Description = "floor: shared counter")]
+    [BudgetRow(IsFloor = true)]
     public object? FloorSharedCounter()
     {
         var available = _available;
@@ -97,6 +100,7 @@ public class SelectionBenchmarks
     }
 
     [Benchmark(Description = "floor: two random draws, less loaded")]
+    [BudgetRow(IsFloor = true)]
     public object? FloorPowerOfTwoChoices()
     {
         var available = _available;
@@ -107,15 +111,19 @@ public class SelectionBenchmarks
     }
 
     [Benchmark(Description = "YARP round-robin")]
+    [BudgetRow]
     public object? YarpRoundRobin() => _yarp.Pick(_roundRobin);
 
     [Benchmark(Description = "YARP P2C")]
+    [BudgetRow]
     public object? YarpPowerOfTwoChoices() => _yarp.Pick(_powerOfTwoChoices);
 
     [Benchmark(Description = "YARP least-requests")]
+    [BudgetRow]
     public object? YarpLeastRequests() => _yarp.Pick(_leastRequests);
 
     [Benchmark(Description = "ours, round-robin")]
+    [BudgetRow]
     public object? OurRoundRobin() => _picker.Pick(in _context);
 
     [Benchmark(Description = "ours, round-robin with lease taken and given back")]

@@ -26,7 +26,7 @@ internal sealed class Exchange : IDisposable
     /// <param name="paths">What its requests ask for.</param>
     public Exchange(Completion completion, Func<HttpMessageHandler, HttpMessageHandler> wrap, Paths paths = Paths.Same)
     {
-        // More than anybody would keep, made and taken apart before: the caller's own address is no handler's work.
+        // More than anybody would keep, made before.
         _addresses = paths == Paths.Same ? [Address] : [.. Enumerable.Range(0, VariedAddresses).Select(AddressOf)];
         _transport = new TransportStub(completion);
         _invoker = new HttpMessageInvoker(wrap(_transport));
@@ -88,12 +88,8 @@ internal sealed class Exchange : IDisposable
         _caller.Dispose();
     }
 
-    private static Uri AddressOf(int product)
-    {
-        var address = new Uri($"http://catalog/v1/products/{product}?fields=name%2Cprice");
-        _ = address.AbsoluteUri.Length + address.IdnHost.Length + address.Port + address.PathAndQuery.Length;
-        return address;
-    }
+    private static Uri AddressOf(int product) =>
+        Addresses.TakenApart(new Uri($"http://catalog/v1/products/{product}?fields=name%2Cprice"));
 
     private HttpRequestMessage NewMessage()
     {

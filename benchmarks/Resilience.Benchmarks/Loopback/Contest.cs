@@ -7,21 +7,22 @@ using Resilience.Http;
 namespace Resilience.Benchmarks.Loopback;
 
 /// <summary>
-/// The clients that are compared, each with a transport and connections of its own, all made alike. Those that know no
-/// backends are given the addresses in turn.
+/// The clients that are compared, each with a transport and connections of its own, all made alike. Every request asks for
+/// something else, by an address that was made before. Those that know no backends are given each backend's address in turn;
+/// those that do, the logical one, from which they have to make the backend's themselves.
 /// </summary>
 internal sealed class Contest : IDisposable
 {
     private readonly Course _course;
     private readonly OurPool _pool;
-    private readonly (string Name, HttpClient Client, Uri[] Addresses)[] _contestants;
+    private readonly (string Name, HttpClient Client, Uri[] Requests)[] _contestants;
 
     public Contest(Course course)
     {
         _course = course;
-        _pool = new OurPool(course.Addresses);
-        Uri[] addresses = [.. course.Addresses.Select(address => new Uri(address, course.Path))];
-        Uri[] logical = [new(new Uri("http://catalog/"), course.Path)];
+        _pool = new OurPool(course.Backends);
+        var addresses = course.RequestsTo(course.Backends);
+        var logical = course.RequestsTo(new Uri("http://catalog/"));
         _contestants =
         [
             ("bare", Client(ResilientTransport.Create()), addresses),
@@ -30,7 +31,7 @@ internal sealed class Contest : IDisposable
             ("Polly retry + breaker + timeout", Client(new PollyHandler(ResilientTransport.Create())), addresses),
             (
                 "round-robin + Polly by hand",
-                Client(new RoundRobinPollyHandler(course.Addresses, ResilientTransport.Create())),
+                Client(new RoundRobinPollyHandler(course.Backends, ResilientTransport.Create())),
                 logical
             ),
             ("ours, until the headers", Client(Ours(tracksBodies: false)), logical),
@@ -39,24 +40,27 @@ internal sealed class Contest : IDisposable
     }
 
     /// <summary>So many requests at once, in turns.</summary>
-    public async Task RunAsync(int crowd, TimeSpan length, int rounds, FigureTable table)
+    public async Task RunAsync(int crowd, Pace pace, FigureTable table)
     {
         var turns = _contestants.Select(_ => new List<Turn>()).ToArray();
-        await Compiler.SettleAsync(async () =>
-        {
-            foreach (var (_, client, addresses) in _contestants)
+        await Compiler.SettleAsync(
+            pace,
+            async () =>
             {
-                await TakeTurnAsync(client, addresses, crowd, length);
+                foreach (var (_, client, requests) in _contestants)
+                {
+                    await TakeTurnAsync(client, requests, crowd, pace.Turn);
+                }
             }
-        });
-        for (var round = 0; round < rounds; round++)
+        );
+        for (var round = 0; round < pace.Rounds; round++)
         {
             for (var i = 0; i < _contestants.Length; i++)
             {
                 // Another one begins each round: whoever follows a costly one would find a warm machine every time.
                 var at = (i + round) % _contestants.Length;
-                var (_, client, addresses) = _contestants[at];
-                turns[at].Add(await TakeTurnAsync(client, addresses, crowd, length));
+                var (_, client, requests) = _contestants[at];
+                turns[at].Add(await TakeTurnAsync(client, requests, crowd, pace.Turn));
             }
         }
 
@@ -75,7 +79,7 @@ internal sealed class Contest : IDisposable
                 FigureTable.Text(middle.CpuMicroseconds, 2),
                 FigureTable.Text(middle.UserMicroseconds, 2),
                 FigureTable.Text(middle.Bytes),
-                i == 0 ? "1" : FigureTable.Text(ratios[rounds / 2], 3),
+                i == 0 ? "1" : FigureTable.Text(ratios[pace.Rounds / 2], 3),
                 i == 0 ? "-" : $"{FigureTable.Text(ratios[0], 3)} to {FigureTable.Text(ratios[^1], 3)}"
             );
         }
@@ -100,7 +104,7 @@ internal sealed class Contest : IDisposable
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
 
-    private static async Task<Turn> TakeTurnAsync(HttpClient client, Uri[] addresses, int crowd, TimeSpan length)
+    private static async Task<Turn> TakeTurnAsync(HttpClient client, Uri[] requests, int crowd, TimeSpan length)
     {
         var before = Spent.Now;
         var began = Stopwatch.GetTimestamp();
@@ -110,9 +114,10 @@ internal sealed class Contest : IDisposable
         async Task<long> LoopAsync(int number)
         {
             var count = 0L;
-            for (var i = number; Stopwatch.GetElapsedTime(began) < length; i++)
+            // Far from the others: one that followed another would ask for what has just been asked for.
+            for (var i = number * (requests.Length / crowd); Stopwatch.GetElapsedTime(began) < length; i++)
             {
-                using var response = await client.GetAsync(addresses[i % addresses.Length]);
+                using var response = await client.GetAsync(requests[i % requests.Length]);
                 response.EnsureSuccessStatusCode();
                 count++;
             }

@@ -9,7 +9,7 @@ namespace Resilience.Benchmarks.Loopback;
 
 /// <summary>
 /// What answers HTTP/2 without TLS, in a process of its own: on every address of 127.0.0.0/8, with a body as long as the
-/// path says. What it costs is not counted.
+/// query says. What it costs is not counted.
 /// </summary>
 internal static class Http2Server
 {
@@ -34,7 +34,7 @@ internal static class Http2Server
         await using var app = builder.Build();
         app.Run(async context =>
         {
-            var length = int.Parse(context.Request.Path.Value.AsSpan(1), provider: null);
+            var length = int.Parse(context.Request.Query["bytes"].ToString(), provider: null);
             context.Response.ContentLength = length;
             await context.Response.BodyWriter.WriteAsync(Fill.AsMemory(0, length));
         });

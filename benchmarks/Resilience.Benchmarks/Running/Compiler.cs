@@ -18,13 +18,19 @@ internal static class Compiler
     /// <summary>More is no warm-up: then something is compiled anew each time, and is part of the figure.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
 
+    private static readonly TimeSpan ShortRest = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan ShortLongest = TimeSpan.FromSeconds(2);
+
     /// <summary>Repeats a piece of work until hardly a method has been compiled for a while.</summary>
-    public static async Task SettleAsync(Func<Task> work)
+    /// <param name="pace">If it is short, a look is all there is: the figures are those of code still being compiled.</param>
+    /// <param name="work">What is measured afterwards; done at least once.</param>
+    public static async Task SettleAsync(Pace pace, Func<Task> work)
     {
+        var (rest, longest) = pace.IsShort ? (ShortRest, ShortLongest) : (Rest, Longest);
         var began = Stopwatch.GetTimestamp();
         var restedAt = began;
         var compiled = JitInfo.GetCompiledMethodCount();
-        while (Stopwatch.GetElapsedTime(restedAt) < Rest && Stopwatch.GetElapsedTime(began) < Longest)
+        while (Stopwatch.GetElapsedTime(restedAt) < rest && Stopwatch.GetElapsedTime(began) < longest)
         {
             await work().ConfigureAwait(false);
             var now = JitInfo.GetCompiledMethodCount();

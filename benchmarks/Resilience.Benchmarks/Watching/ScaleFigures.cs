@@ -23,7 +23,7 @@ internal static class ScaleFigures
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    public static async Task<FigureTable> WatchAsync(Endpoints endpoints, TimeSpan length)
+    public static async Task<FigureTable> WatchAsync(Endpoints endpoints, Pace pace)
     {
         var table = new FigureTable(
             "HealthWatching",
@@ -38,19 +38,19 @@ internal static class ScaleFigures
             "Longest stall ms"
         );
         var addresses = endpoints.Plain(Backends);
-        var idle = await IdleAsync(length / 3);
+        var idle = await IdleAsync(pace.Turn / 3);
         await using (var pool = WatchedPool.OverHttp(addresses, Watching()))
         {
             Add(
                 table,
                 "10,000 endpoints over HTTP",
                 pool,
-                await MeasureAsync(pool, length),
-                await FullestAsync(pool, length)
+                await MeasureAsync(pool, pace),
+                await FullestAsync(pool, pace.Turn)
             );
         }
 
-        var (byHand, failed) = await ByHandAsync(addresses, length);
+        var (byHand, failed) = await ByHandAsync(addresses, pace);
         table.Add(
             "10,000 endpoints over HTTP, by hand",
             FigureTable.Text(byHand.PerSecond),
@@ -68,13 +68,13 @@ internal static class ScaleFigures
                 table,
                 "10,000, schedule alone",
                 pool,
-                await MeasureAsync(pool, length),
-                await FullestAsync(pool, length)
+                await MeasureAsync(pool, pace),
+                await FullestAsync(pool, pace.Turn)
             );
         }
 
         return table
-            .Add(["a timer as often as the schedule's, that does nothing", .. Bare(await TickAsync(length / 3))])
+            .Add(["a timer as often as the schedule's, that does nothing", .. Bare(await TickAsync(pace.Turn / 3))])
             .Add(["nothing", .. Bare(idle)]);
 
         static string[] Bare(Spent spent) =>
@@ -130,7 +130,7 @@ internal static class ScaleFigures
     }
 
     /// <summary>What the sockets cost: a pooled client and a timer, and nothing that looks at the answers.</summary>
-    private static async Task<(Turn Turn, long Failed)> ByHandAsync(Uri[] addresses, TimeSpan length)
+    private static async Task<(Turn Turn, long Failed)> ByHandAsync(Uri[] addresses, Pace pace)
     {
         using var client = new HttpClient(WatchedPool.Transport());
         using var stopping = new CancellationTokenSource();
@@ -143,9 +143,9 @@ internal static class ScaleFigures
             isAnswered => Interlocked.Increment(ref isAnswered ? ref count : ref failed),
             stopping.Token
         );
-        await Compiler.SettleAsync(() => Task.Delay(Interval));
+        await Compiler.SettleAsync(pace, () => Task.Delay(Interval));
         var before = (Spent: Spent.Now, Count: Interlocked.Read(ref count));
-        await Task.Delay(length);
+        await Task.Delay(pace.Turn);
         var turn = new Turn(Interlocked.Read(ref count) - before.Count, Spent.Now - before.Spent);
         await stopping.CancelAsync();
         await watching;
@@ -153,12 +153,12 @@ internal static class ScaleFigures
     }
 
     /// <summary>From the second round on: the first one makes the connections, the second one spreads.</summary>
-    private static async Task<Turn> MeasureAsync(WatchedPool pool, TimeSpan length)
+    private static async Task<Turn> MeasureAsync(WatchedPool pool, Pace pace)
     {
         await pool.Checker.StartAsync();
-        await Compiler.SettleAsync(() => Task.Delay(Interval));
+        await Compiler.SettleAsync(pace, () => Task.Delay(Interval));
         var before = (Spent: Spent.Now, pool.Checker.Statistics.Total);
-        await Task.Delay(length);
+        await Task.Delay(pace.Turn);
         return new Turn(pool.Checker.Statistics.Total - before.Total, Spent.Now - before.Spent);
     }
 

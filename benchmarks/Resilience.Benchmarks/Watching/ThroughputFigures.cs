@@ -17,7 +17,7 @@ internal static class ThroughputFigures
 
     private static readonly int[] Workers = [1, 10, 64];
 
-    public static async Task<FigureTable> AgainstRawAsync(Endpoints endpoints, TimeSpan length, int rounds)
+    public static async Task<FigureTable> AgainstRawAsync(Endpoints endpoints, Pace pace)
     {
         var table = new FigureTable(
             "HealthThroughput",
@@ -35,7 +35,7 @@ internal static class ThroughputFigures
         var addresses = endpoints.Plain(Addresses);
         foreach (var workers in Workers)
         {
-            var (raw, ours) = await CompareAsync(addresses, workers, length, rounds);
+            var (raw, ours) = await CompareAsync(addresses, workers, pace);
             table.Add(
                 $"{workers}",
                 FigureTable.Text(raw.PerSecond),
@@ -54,15 +54,15 @@ internal static class ThroughputFigures
     }
 
     /// <summary>Without a network: a probe that has its result at once, in the hands of one worker.</summary>
-    public static async Task<FigureTable> AloneAsync(TimeSpan length, int rounds)
+    public static async Task<FigureTable> AloneAsync(Pace pace)
     {
         Uri[] addresses = [.. Enumerable.Range(0, Alone).Select(i => new Uri($"http://10.1.{i / 250}.{i % 250}/"))];
         await using var alone = WatchedPool.OverNothing(addresses, AlwaysBehind(1));
-        await Compiler.SettleAsync(() => alone.RunAsync(length));
+        await Compiler.SettleAsync(pace, () => alone.RunAsync(pace.Turn));
         var turns = new List<Turn>();
-        for (var round = 0; round < rounds; round++)
+        for (var round = 0; round < pace.Rounds; round++)
         {
-            turns.Add(await alone.RunAsync(length));
+            turns.Add(await alone.RunAsync(pace.Turn));
         }
 
         var own = Turn.Middle(turns);
@@ -74,22 +74,22 @@ internal static class ThroughputFigures
         );
     }
 
-    public static async Task<FigureTable> AgainstFreshClientsAsync(Endpoints endpoints, TimeSpan length, int rounds)
+    public static async Task<FigureTable> AgainstFreshClientsAsync(Endpoints endpoints, Pace pace)
     {
         var table = new FigureTable("HealthClients", "Over", "Client", "Probes/s", "CPU µs", "B");
-        await AddAsync(table, "HTTP", endpoints.Plain(Addresses), length, rounds);
-        await AddAsync(table, "TLS", endpoints.Secure(Addresses), length, rounds);
+        await AddAsync(table, "HTTP", endpoints.Plain(Addresses), pace);
+        await AddAsync(table, "TLS", endpoints.Secure(Addresses), pace);
         return table;
     }
 
-    private static async Task AddAsync(FigureTable table, string over, Uri[] addresses, TimeSpan length, int rounds)
+    private static async Task AddAsync(FigureTable table, string over, Uri[] addresses, Pace pace)
     {
         await using var ours = WatchedPool.OverHttp(addresses, AlwaysBehind(FreshWorkers));
         var (kept, thrownAway) = (new List<Turn>(), new List<Turn>());
-        await Compiler.SettleAsync(() => RoundAsync());
+        await Compiler.SettleAsync(pace, RoundAsync);
         thrownAway.Clear();
         kept.Clear();
-        for (var round = 0; round < rounds; round++)
+        for (var round = 0; round < pace.Rounds; round++)
         {
             await RoundAsync();
         }
@@ -99,8 +99,8 @@ internal static class ThroughputFigures
 
         async Task RoundAsync()
         {
-            thrownAway.Add(await RawProber.RunFreshAsync(WatchedPool.Transport, addresses, FreshWorkers, length));
-            kept.Add(await ours.RunAsync(length));
+            thrownAway.Add(await RawProber.RunFreshAsync(WatchedPool.Transport, addresses, FreshWorkers, pace.Turn));
+            kept.Add(await ours.RunAsync(pace.Turn));
         }
 
         void Add(string client, Turn turn) =>
@@ -113,26 +113,24 @@ internal static class ThroughputFigures
             );
     }
 
-    private static async Task<(Turn Raw, Turn Ours)> CompareAsync(
-        Uri[] addresses,
-        int workers,
-        TimeSpan length,
-        int rounds
-    )
+    private static async Task<(Turn Raw, Turn Ours)> CompareAsync(Uri[] addresses, int workers, Pace pace)
     {
         await using var ours = WatchedPool.OverHttp(addresses, AlwaysBehind(workers));
         using var client = new HttpClient(WatchedPool.Transport());
         // It makes the connections too.
-        await Compiler.SettleAsync(async () =>
-        {
-            await RawProber.RunAsync(client, addresses, workers, length);
-            await ours.RunAsync(length);
-        });
+        await Compiler.SettleAsync(
+            pace,
+            async () =>
+            {
+                await RawProber.RunAsync(client, addresses, workers, pace.Turn);
+                await ours.RunAsync(pace.Turn);
+            }
+        );
         var (raw, checker) = (new List<Turn>(), new List<Turn>());
-        for (var round = 0; round < rounds; round++)
+        for (var round = 0; round < pace.Rounds; round++)
         {
-            raw.Add(await RawProber.RunAsync(client, addresses, workers, length));
-            checker.Add(await ours.RunAsync(length));
+            raw.Add(await RawProber.RunAsync(client, addresses, workers, pace.Turn));
+            checker.Add(await ours.RunAsync(pace.Turn));
         }
 
         return (Turn.Middle(raw), Turn.Middle(checker));
