@@ -505,7 +505,9 @@ internal sealed class ResilientCall
                     ? long.MaxValue
                     : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
-            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
+            // From HTTP/2 on nothing holds a body to its length: the end of its stream is its end.
+            var end = response.Version.Major < 2 ? length : null;
+            response.Content = new TrackedContent(response.Content, end, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)
@@ -527,6 +529,13 @@ internal sealed class ResilientCall
     private bool HasBody(HttpResponseMessage response, out long? length)
     {
         length = ContentHeaders.LengthOf(response.Content);
+        if (length is not null && (response.Headers.TransferEncodingChunked == true || IsUpgraded(response)))
+        {
+            // What the platform reads is chunks, or the connection itself, whatever length stands beside them (RFC 9112,
+            // section 6.3).
+            length = null;
+        }
+
         return length != 0
             && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
             && Request.Method != HttpMethod.Head;
