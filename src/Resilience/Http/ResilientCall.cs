@@ -339,7 +339,7 @@ internal sealed class ResilientCall
 
         _callerToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_pool.IsDisposed, _pool);
-        throw new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend, _overload);
+        throw Traced(new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend, _overload));
     }
 
     /// <summary>
@@ -626,7 +626,15 @@ internal sealed class ResilientCall
             CultureInfo.InvariantCulture,
             $"The request to pool '{_pool.Name}' was ended by its {limit} ({setting}) after {elapsed:0.0##} s. Attempts: {Attempts.InWords(_lease)}."
         );
-        return new TaskCanceledException(message, new TimeoutException(message, cause));
+        return Traced(new TaskCanceledException(message, new TimeoutException(message, cause)));
+    }
+
+    /// <summary>The words of an exception of this library's own may stand in a span; no others may.</summary>
+    private T Traced<T>(T exception)
+        where T : Exception
+    {
+        Span?.SetStatus(ActivityStatusCode.Error, exception.Message);
+        return exception;
     }
 
     /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>
