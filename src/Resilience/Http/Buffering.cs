@@ -33,7 +33,7 @@ internal static class Buffering
         }
 
         return target.Given == length
-            ? Copy(content, bytes)
+            ? Copy(content, bytes, length)
             : throw new HttpRequestException(
                 $"The request's content gave {target.Given} bytes, its Content-Length promised {length}."
             );
@@ -41,7 +41,9 @@ internal static class Buffering
 
     /// <summary>Reads a response's body, once and to its end.</summary>
     /// <returns>The same bytes under the same headers.</returns>
-    /// <exception cref="HttpRequestException">It ended early, or broke: as it comes where HttpClient reads the body.</exception>
+    /// <exception cref="HttpRequestException">
+    /// It ended early, did not end where its length says, or broke: as it comes where HttpClient reads the body.
+    /// </exception>
     public static async ValueTask<HttpContent> ReadResponseAsync(
         HttpContent content,
         int length,
@@ -49,10 +51,21 @@ internal static class Buffering
         CancellationToken cancellationToken
     )
     {
-        var bytes = new byte[length];
+        // With room for one byte more than was promised: that none comes is the end. Over HTTP/2 the stream alone tells it,
+        // whatever the length says, and brings the trailers with it.
+        var bytes = new byte[length + 1];
         try
         {
-            await ReadToEndAsync(content, bytes, isAsync, cancellationToken).ConfigureAwait(false);
+            var given = await ReadToEndAsync(content, bytes, isAsync, cancellationToken).ConfigureAwait(false);
+            if (given != length)
+            {
+                throw given < length
+                    ? new EndOfStreamException($"{given} bytes came, its Content-Length promised {length}.")
+                    : new HttpIOException(
+                        HttpRequestError.InvalidResponse,
+                        $"More bytes came than the {length} that its Content-Length promised."
+                    );
+            }
         }
         catch (IOException problem)
         {
@@ -63,10 +76,11 @@ internal static class Buffering
             );
         }
 
-        return Copy(content, bytes);
+        return Copy(content, bytes, length);
     }
 
-    private static async ValueTask ReadToEndAsync(
+    /// <returns>How many bytes came: as many as there is room for, or fewer if it ended before.</returns>
+    private static async ValueTask<int> ReadToEndAsync(
         HttpContent content,
         byte[] bytes,
         bool isAsync,
@@ -77,7 +91,8 @@ internal static class Buffering
         {
             var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
             await using var _ = body.ConfigureAwait(false);
-            await body.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
+            return await body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken)
+                .ConfigureAwait(false);
         }
         else
         {
@@ -85,14 +100,14 @@ internal static class Buffering
             using var body = content.ReadAsStream(cancellationToken);
             // A blocking read can only be ended by disposing the body under it, as the platform itself does.
             using var ending = cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body);
-            body.ReadExactly(bytes);
+            return body.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
 #pragma warning restore CA1849
         }
     }
 
-    private static ByteArrayContent Copy(HttpContent content, byte[] bytes)
+    private static ByteArrayContent Copy(HttpContent content, byte[] bytes, int length)
     {
-        var copy = new ByteArrayContent(bytes);
+        var copy = new ByteArrayContent(bytes, 0, length);
         ContentHeaders.Copy(content, copy);
         return copy;
     }

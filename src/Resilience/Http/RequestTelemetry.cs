@@ -22,9 +22,10 @@ internal static class RequestTelemetry
         {
             return await handler.SendUntracedAsync(call).ConfigureAwait(false);
         }
-        catch (Exception exception)
+        catch
         {
-            span?.SetStatus(ActivityStatusCode.Error, exception.Message);
+            // With the call's own words alone: an exception's may be a server's, a line of its headers among them.
+            span?.SetStatus(ActivityStatusCode.Error, span.StatusDescription);
             throw;
         }
         finally
@@ -207,7 +208,8 @@ internal static class RequestTelemetry
             .SetStatus(
                 isDelivered && last is { Outcome.IsFailure: false }
                     ? ActivityStatusCode.Unset
-                    : ActivityStatusCode.Error
+                    : ActivityStatusCode.Error,
+                isDelivered ? null : span.StatusDescription ?? WhyOf(last, isCancelled)
             );
         if (Instruments.RequestDuration.Enabled)
         {
@@ -224,6 +226,11 @@ internal static class RequestTelemetry
             );
         }
     }
+
+    private static string? WhyOf(BackendLease? last, bool isCancelled) =>
+        isCancelled ? "cancelled"
+        : last is { Outcome.Failure: not FailureKind.None } ? last.Outcome.ToString()
+        : null;
 
     private static Activity? Start(BackendPool pool, string name)
     {

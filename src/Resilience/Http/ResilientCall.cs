@@ -339,7 +339,7 @@ internal sealed class ResilientCall
 
         _callerToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_pool.IsDisposed, _pool);
-        throw new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend, _overload);
+        throw Traced(new NoBackendAvailableException(_pool, _pool.FreshSnapshot(), _options?.Backend, _overload));
     }
 
     /// <summary>
@@ -505,7 +505,9 @@ internal sealed class ResilientCall
                     ? long.MaxValue
                     : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
-            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
+            // From HTTP/2 on nothing holds a body to its length: the end of its stream is its end.
+            var end = response.Version.Major < 2 ? length : null;
+            response.Content = new TrackedContent(response.Content, end, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)
@@ -527,6 +529,13 @@ internal sealed class ResilientCall
     private bool HasBody(HttpResponseMessage response, out long? length)
     {
         length = ContentHeaders.LengthOf(response.Content);
+        if (length is not null && (response.Headers.TransferEncodingChunked == true || IsUpgraded(response)))
+        {
+            // What the platform reads is chunks, or the connection itself, whatever length stands beside them (RFC 9112,
+            // section 6.3).
+            length = null;
+        }
+
         return length != 0
             && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
             && Request.Method != HttpMethod.Head;
@@ -617,7 +626,15 @@ internal sealed class ResilientCall
             CultureInfo.InvariantCulture,
             $"The request to pool '{_pool.Name}' was ended by its {limit} ({setting}) after {elapsed:0.0##} s. Attempts: {Attempts.InWords(_lease)}."
         );
-        return new TaskCanceledException(message, new TimeoutException(message, cause));
+        return Traced(new TaskCanceledException(message, new TimeoutException(message, cause)));
+    }
+
+    /// <summary>The words of an exception of this library's own may stand in a span; no others may.</summary>
+    private T Traced<T>(T exception)
+        where T : Exception
+    {
+        Span?.SetStatus(ActivityStatusCode.Error, exception.Message);
+        return exception;
     }
 
     /// <summary>Nothing of this request is left for the next one but a trace of its path, nor kept alive by this object.</summary>

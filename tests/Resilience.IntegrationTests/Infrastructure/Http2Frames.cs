@@ -1,20 +1,26 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Resilience.IntegrationTests.Infrastructure;
 
-/// <summary>As much of HTTP/2's framing (RFC 9113) as a server needs that refuses streams and goes away.</summary>
+/// <summary>
+/// As much of HTTP/2's framing (RFC 9113) as a server needs that refuses streams, goes away, or answers what it should not.
+/// </summary>
 internal static class Http2Frames
 {
+    public const byte Data = 0x0;
     public const byte Headers = 0x1;
     public const byte ResetStream = 0x3;
     public const byte Settings = 0x4;
     public const byte Ping = 0x6;
     public const byte GoAway = 0x7;
+    public const byte Continuation = 0x9;
+
+    public const byte EndStream = 0x1;
+    public const byte EndHeaders = 0x4;
 
     private const byte Acknowledge = 0x1;
-    private const byte EndStream = 0x1;
-    private const byte EndHeaders = 0x4;
     private const int RefusedStream = 0x7;
     private const int HeaderLength = 9;
     private const int PrefaceLength = 24;
@@ -54,6 +60,25 @@ internal static class Http2Frames
         // The eighth entry of HPACK's static table.
         SendAsync(socket, Headers, EndHeaders | EndStream, stream, [0x88], token);
 
+    /// <summary>Begins an answer 200 with a body of that length, it says.</summary>
+    public static Task BeginAnswerAsync(Socket socket, int stream, int length, CancellationToken token) =>
+        SendAsync(socket, Headers, EndHeaders, stream, [0x88, .. Field("content-length", $"{length}")], token);
+
+    public static Task SendDataAsync(Socket socket, int stream, string text, bool isLast, CancellationToken token) =>
+        SendAsync(socket, Data, isLast ? EndStream : 0, stream, Encoding.ASCII.GetBytes(text), token);
+
+    public static Task EndWithTrailerAsync(
+        Socket socket,
+        int stream,
+        string name,
+        string value,
+        CancellationToken token
+    ) => SendAsync(socket, Headers, EndHeaders | EndStream, stream, Field(name, value), token);
+
+    /// <summary>A header as HPACK writes it that is put into no table: a literal, each part at most 126 bytes long.</summary>
+    public static byte[] Field(string name, string value) =>
+        [0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)];
+
     public static Task RefuseAsync(Socket socket, int stream, CancellationToken token) =>
         SendAsync(socket, ResetStream, 0, stream, Bytes(RefusedStream), token);
 
@@ -68,6 +93,9 @@ internal static class Http2Frames
         return bytes;
     }
 
+    public static byte[] Frame(byte type, int flags, int stream, byte[] payload) =>
+        [.. Bytes(payload.Length).AsSpan(1), type, (byte)flags, .. Bytes(stream), .. payload];
+
     private static Task SendAsync(
         Socket socket,
         byte type,
@@ -75,11 +103,7 @@ internal static class Http2Frames
         int stream,
         byte[] payload,
         CancellationToken token
-    )
-    {
-        byte[] frame = [0, 0, (byte)payload.Length, type, (byte)flags, .. Bytes(stream), .. payload];
-        return ScriptServer.SendAsync(socket, frame, token);
-    }
+    ) => ScriptServer.SendAsync(socket, Frame(type, flags, stream, payload), token);
 
     private static async Task<byte[]> ReadAsync(Socket socket, int count, CancellationToken token)
     {

@@ -152,6 +152,39 @@ public sealed class BufferingTests
         (await response.Content.ReadAsStringAsync()).Should().Be("hello");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Response_BodyGoesOnPastItsLength_ComesFromAnotherBackend(bool isAsync)
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        rig.On("b1", Answers.Body(Body("hello!"u8.ToArray(), null, 5)));
+
+        using var response = await rig.SendAsync(isAsync: isAsync);
+
+        (await response.Content.ReadAsByteArrayAsync()).Should().Equal("hello"u8.ToArray());
+        response
+            .GetAttempts()
+            .Select(each => each.Outcome.Failure)
+            .Should()
+            .Equal(FailureKind.MalformedResponse, FailureKind.None);
+    }
+
+    [Fact]
+    public async Task Response_InChunksBesideALength_StreamsAsEver()
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        var answer = new HttpResponseMessage { Content = Body("hello"u8.ToArray(), null, 3) };
+        answer.Headers.TransferEncodingChunked = true;
+        rig.On("b1", (_, _) => Task.FromResult(answer));
+
+        using var response = await rig.SendAsync();
+
+        rig.InFlight.Should().Be(1);
+        (await response.Content.ReadAsStringAsync()).Should().Be("hello");
+        rig.Sent.Should().Equal("b1");
+    }
+
     [Fact]
     public async Task Response_BodyStalls_IsEndedByTheAttemptTimeout()
     {

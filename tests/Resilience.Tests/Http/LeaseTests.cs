@@ -42,6 +42,66 @@ public sealed class LeaseTests
         held.Should().Equal(1, 1, 0);
     }
 
+    /// <summary>As the platform frames it: a length says nothing beside chunks, on an upgraded connection and over HTTP/2.</summary>
+    [Theory]
+    [InlineData("chunked", 3)]
+    [InlineData("chunked", 0)]
+    [InlineData("upgraded", 3)]
+    [InlineData("upgraded", 0)]
+    [InlineData("HTTP/2", 3)]
+    [InlineData("HTTP/2", 5)]
+    public async Task Read_PastALengthThatDoesNotFrameTheBody_IsNotTheEnd(string framing, int length)
+    {
+        var content = new StreamContent(new ScriptedStream("hello"u8.ToArray()));
+        content.Headers.ContentLength = length;
+        var answer = new HttpResponseMessage(
+            framing == "upgraded" ? HttpStatusCode.SwitchingProtocols : HttpStatusCode.OK
+        )
+        {
+            Version = framing == "HTTP/2" ? HttpVersion.Version20 : HttpVersion.Version11,
+            Content = content,
+        };
+        answer.Headers.TransferEncodingChunked = framing == "chunked";
+        using var rig = new HttpRig().On("b1", (_, _) => Task.FromResult(answer));
+        using var response = await rig.SendAsync();
+        using var stream = await response.Content.ReadAsStreamAsync();
+
+        var held = new List<int>();
+        int read;
+        do
+        {
+            read = await stream.ReadAsync(new byte[3]);
+            held.Add(rig.InFlight);
+        } while (read > 0);
+
+        held.Should().Equal(1, 1, 0);
+    }
+
+    [Theory]
+    [InlineData("HEAD", HttpStatusCode.OK, 1)]
+    [InlineData("HEAD", HttpStatusCode.OK, 2)]
+    [InlineData("GET", HttpStatusCode.NoContent, 1)]
+    [InlineData("GET", HttpStatusCode.NotModified, 2)]
+    public async Task Send_AnswerWithoutABodyWhateverItsLengthSays_HoldsNothing(
+        string method,
+        HttpStatusCode status,
+        int version
+    )
+    {
+        var content = new StreamContent(new ScriptedStream());
+        content.Headers.ContentLength = 5;
+        var answer = new HttpResponseMessage(status) { Version = new Version(version, 0), Content = content };
+        using var rig = new HttpRig(configure: options => options.BufferResponsesUpTo = 10);
+        rig.On("b1", (_, _) => Task.FromResult(answer));
+        using var request = new HttpRequestMessage(new HttpMethod(method), "http://catalog/");
+
+        using var response = await rig.SendAsync(request);
+
+        response.StatusCode.Should().Be(status);
+        response.Content.Should().BeSameAs(content);
+        rig.InFlight.Should().Be(0);
+    }
+
     [Fact]
     public async Task Dispose_OfTheResponseBeforeItsEnd_GivesTheBackendBack()
     {

@@ -202,6 +202,50 @@ public sealed class RequestTelemetryTests
         activity.Status.Should().Be(ActivityStatusCode.Error);
     }
 
+    /// <summary>Never in an exception's, which may be a server's: a malformed line of its headers is among them.</summary>
+    [Theory]
+    [InlineData("refused", "no connection")]
+    [InlineData("garbage", "malformed response")]
+    [InlineData("request", "the request itself failed")]
+    [InlineData("other", "transport error")]
+    [InlineData("503", null)]
+    public async Task Activity_OfAFailedRequest_IsDescribedInTheLibrarysOwnWords(string failure, string? words)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        using var rig = new HttpRig(1, options => options.Retry.Enabled = false).On("b1", Failure(failure));
+
+        await Task.WhenAny(rig.SendAsync());
+
+        var activity = activities.Requests.Should().ContainSingle().Subject;
+        (activity.Status, activity.StatusDescription).Should().Be((ActivityStatusCode.Error, words));
+    }
+
+    [Theory]
+    [InlineData("disabled", "pool 'catalog'")]
+    [InlineData("timeout", "Timeouts:Attempt")]
+    [InlineData("cancelled", "cancelled")]
+    public async Task Activity_OfARequestThatTheLibraryEnded_SaysWhyAsItsExceptionDoes(string what, string words)
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        using var rig = new HttpRig(1, options => options.Retry.Enabled = false).On("b1", Answers.Hang);
+        using var source = new CancellationTokenSource();
+        if (what == "disabled")
+        {
+            rig["b1"].Disable();
+        }
+
+        var sending = rig.SendAsync(source.Token);
+        if (what == "cancelled")
+        {
+            await source.CancelAsync();
+        }
+
+        rig.Time.Advance(TimeSpan.FromSeconds(10));
+        await Task.WhenAny(sending);
+
+        activities.Requests.Should().ContainSingle().Which.StatusDescription.Should().Contain(words);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Net;
+using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
 using Resilience.Health.Active;
@@ -13,9 +15,9 @@ using Resilience.Tests.Infrastructure;
 namespace Resilience.Tests.Http;
 
 /// <summary>
-/// docs/security.md: what a request carries (user-info, query, headers, content) and what a configuration may hold as a
-/// secret (a health path's query, its headers) is repeated nowhere: not in a log, a metric, a span, a report, an event or
-/// an exception.
+/// docs/security.md: what a request carries (user-info, query, headers, content), what its answer does, and what a
+/// configuration may hold as a secret (a health path's query, its headers) is repeated nowhere: not in a log, a metric, a
+/// span, a report, an event or an exception of the library's.
 /// </summary>
 [Collection(HttpTelemetryCollection.Name)]
 public sealed class SecretsTests : IDisposable
@@ -65,7 +67,9 @@ public sealed class SecretsTests : IDisposable
     {
         using var rig = new HttpRig(
             2,
-            options => options.OnRetry = retry => Note($"{retry}"),
+            // The answer itself is handed over too, and prints its headers: that is for the application to do or not.
+            options =>
+                options.OnRetry = retry => Note($"{retry with { Outcome = new(null, retry.Outcome.Exception) }}"),
             pool => pool.CircuitBreaker.ConsecutiveFailures = 3,
             _logs
         );
@@ -97,6 +101,35 @@ public sealed class SecretsTests : IDisposable
         _metrics.RecordObservableInstruments();
         Note(rig.Pool.GetSnapshot().ToJson());
         Heard().Should().HaveCountGreaterThan(10).And.OnlyContain(text => !text.Contains(Secret));
+    }
+
+    /// <summary>
+    /// The platform's own exception repeats the line that it could not read, and surfaces as it is; nothing else does.
+    /// </summary>
+    [Theory]
+    [InlineData($"HTTP/1.1 200 OK\r\nSet-Cookie {Secret}\r\n\r\n")]
+    [InlineData($"HTTP/9.9 200 {Secret}\r\n\r\n")]
+    [InlineData($"{Secret} \u001b[2J is no answer\r\n\r\n")]
+    public async Task Answer_ThatIsMalformed_IsRepeatedByThePlatformsExceptionAlone(string answer)
+    {
+        using var transport = new SocketsHttpHandler
+        {
+            ConnectCallback = (_, _) =>
+                ValueTask.FromResult<Stream>(new ScriptedStream(Encoding.Latin1.GetBytes(answer))),
+        };
+        using var sender = new HttpMessageInvoker(transport);
+        using var rig = new HttpRig(2, options => options.Retry.MaxAttempts = 2, loggers: _logs);
+        rig.On("b1", sender.SendAsync).On("b2", sender.SendAsync);
+        using var events = rig.Pool.Subscribe(item => Note($"{item}"));
+
+        var thrown = await rig.Invoking(each => each.SendAsync()).Should().ThrowAsync<HttpRequestException>();
+
+        _metrics.RecordObservableInstruments();
+        Note(rig.Pool.GetSnapshot().ToJson());
+        Note(string.Join(';', thrown.Which.GetAttempts()));
+        thrown.Which.Message.Should().Contain(Secret, "that is what makes this a test");
+        Heard().Should().Contain(text => text.Contains("malformed response"));
+        Heard().Should().OnlyContain(text => !text.Contains(Secret) && !text.Contains('\u001b'));
     }
 
     [Theory]
@@ -182,12 +215,29 @@ public sealed class SecretsTests : IDisposable
     private static Answer AnswerOf(string fate) =>
         fate switch
         {
-            "status" => Answers.Status(503),
+            "status" => Telling(503),
+            "ok" => Telling(200),
             "refused" => Answers.Refuse,
             "ended" => Answers.Break,
             "hang" => Answers.Hang,
             "content" => Answers.Reading(Answers.Ok),
             _ => Answers.Ok,
+        };
+
+    /// <summary>An answer that carries the secret wherever one can.</summary>
+    private static Answer Telling(int status) =>
+        (_, _) =>
+        {
+            var response = new HttpResponseMessage((HttpStatusCode)status)
+            {
+                ReasonPhrase = Secret,
+                Content = new StringContent(Secret),
+            };
+            response.Headers.TryAddWithoutValidation("Set-Cookie", $"session={Secret}");
+            response.Headers.TryAddWithoutValidation("WWW-Authenticate", $"Basic realm=\"{Secret}\"");
+            response.Headers.TryAddWithoutValidation("Location", $"http://user:{Secret}@elsewhere/?key={Secret}");
+            response.Headers.TryAddWithoutValidation("Retry-After", Secret);
+            return Task.FromResult(response);
         };
 
     private static string Text(ReadOnlySpan<KeyValuePair<string, object?>> tags) => string.Join(' ', tags.ToArray());
@@ -218,7 +268,7 @@ public sealed class SecretsTests : IDisposable
     /// <summary>A content of the application's that fails without a word of what it holds.</summary>
     private sealed class FailingContent : HttpContent
     {
-        protected override Task SerializeToStreamAsync(Stream stream, System.Net.TransportContext? context) =>
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
             throw new InvalidDataException("content");
 
         protected override bool TryComputeLength(out long length)
