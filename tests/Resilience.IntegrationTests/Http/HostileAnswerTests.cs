@@ -1,8 +1,10 @@
 using System.Net;
+using System.Text;
 using Resilience.Backends;
 using Resilience.DependencyInjection;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Http;
 
@@ -12,23 +14,37 @@ namespace Resilience.IntegrationTests.Http;
 /// </summary>
 public sealed class HostileAnswerTests : ResilienceTest
 {
+    private const string Failed = "failed";
+
+    /// <summary>
+    /// Whatever the platform makes of an answer is what the caller gets, however it is read: the same status and body, or a
+    /// documented exception where a bare client throws too.
+    /// </summary>
     [Fact]
-    public async Task Answers_ChangedAtRandom_EndInAnAnswerOrADocumentedException()
+    public async Task Answers_ChangedAtRandom_AreWhatABareClientMakesOfThem()
     {
-        var server = Own(HostileAnswers.Serve());
+        var server = Own(HostileAnswers.ServeByPath());
         var client = Connect(options => Only(options, server));
+        using var bare = new HttpClient(ResilientTransport.Create()) { BaseAddress = server.Address };
         var ends = new Dictionary<string, int>();
 
         for (var number = 1; number <= 300; number++)
         {
-            var end = await EndOfAsync(
-                client.Http,
-                $"seed {HostileAnswers.Seed}, answer {server.AcceptedConnections + 1}"
-            );
-            ends[end] = ends.GetValueOrDefault(end) + 1;
+            var which = $"seed {HostileAnswers.Seed}, answer {number}";
+            var expected = await EndOfAsync(bare, number, isStreamed: false, bufferUpTo: 0, which);
+            foreach (var isStreamed in new[] { false, true })
+            {
+                foreach (var bufferUpTo in new[] { 0, 1_024 })
+                {
+                    var end = await EndOfAsync(client.Http, number, isStreamed, bufferUpTo, which);
+                    end.Should().Be(expected, $"{which}, streamed: {isStreamed}, read into memory: {bufferUpTo}");
+                }
+            }
+
+            ends[expected] = ends.GetValueOrDefault(expected) + 1;
         }
 
-        ends.Keys.Should().Contain(["answer", nameof(HttpRequestException)]).And.HaveCountLessThanOrEqualTo(3);
+        ends.Keys.Should().Contain([Failed, "200 hello", "200 until the end", "204 ", "503 "]);
     }
 
     /// <summary>Law 1: a backend that answers nonsense costs an attempt, as long as another answers.</summary>
@@ -75,6 +91,119 @@ public sealed class HostileAnswerTests : ResilienceTest
         client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
     }
 
+    /// <summary>The clock stands still: what ends them is their size, and the platform says so.</summary>
+    [Theory]
+    [InlineData("interim answers")]
+    [InlineData("more headers")]
+    [InlineData("one long header")]
+    public async Task Headers_WithoutAnEndOverHttp2_AreNotReadForEverAndAnotherAnswers(string what)
+    {
+        var flood = Own(
+            what switch
+            {
+                "interim answers" => HostileAnswers.FloodOverHttp2(
+                    isBegun: false,
+                    Http2Frames.Headers,
+                    Http2Frames.EndHeaders,
+                    Http2Frames.Field(":status", "103"),
+                    onFlood: () => { }
+                ),
+                "more headers" => HostileAnswers.FloodOverHttp2(
+                    isBegun: true,
+                    Http2Frames.Continuation,
+                    flags: 0,
+                    Http2Frames.Field("x-more", "and more"),
+                    onFlood: () => { }
+                ),
+                // The frames are what comes of a value of 127 + 127 x 128² bytes, each a part of it.
+                _ => HostileAnswers.FloodOverHttp2(
+                    isBegun: true,
+                    Http2Frames.Continuation,
+                    flags: 0,
+                    [0, 1, (byte)'x', 0x7F, 0x80, 0x80, 0x7F, .. new byte[1_000]],
+                    onFlood: () => { }
+                ),
+            }
+        );
+        var well = AnsweringOverHttp2();
+        var client = Connect(
+            new FakeTime(),
+            options => Only(options, flood).AddBackend(well.Address.ToString(), "well")
+        );
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = GetOverHttp2();
+            using var response = await client.Http.SendAsync(request).WaitAsync(Limits.Wait);
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+            response.GetBackend()!.Name.Should().Be("well");
+        }
+
+        client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
+        using var pinned = GetOverHttp2()
+            .ConfigureResilience(options => (options.Backend, options.Retry) = ("hostile", false));
+        var sending = () => client.Http.SendAsync(pinned).WaitAsync(Limits.Wait);
+        (await sending.Should().ThrowAsync<HttpRequestException>()).Which.ToString().Should().Contain("65536 bytes");
+    }
+
+    /// <summary>Frames that say nothing have no size to end them; they are not kept, and the attempt's time is up.</summary>
+    [Fact]
+    public async Task Headers_OfEmptyFramesWithoutAnEnd_AreEndedByTheAttemptTimeoutAndAnotherAnswers()
+    {
+        var lots = 0;
+        var flood = Own(
+            HostileAnswers.FloodOverHttp2(
+                isBegun: true,
+                Http2Frames.Continuation,
+                flags: 0,
+                [],
+                onFlood: () => Interlocked.Increment(ref lots)
+            )
+        );
+        var (well, time) = (AnsweringOverHttp2(), new FakeTime());
+        var client = Connect(time, options => Only(options, flood).AddBackend(well.Address.ToString(), "well"));
+
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = GetOverHttp2();
+            var before = Volatile.Read(ref lots);
+            using var response = await SendPastAsync(
+                () => Task.FromResult(Volatile.Read(ref lots) > before + 1_000),
+                time,
+                () => client.Http.SendAsync(request)
+            );
+            response.GetBackend()!.Name.Should().Be("well");
+        }
+
+        client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
+    }
+
+    /// <summary>What comes after an answer's end is not taken for the next request's answer.</summary>
+    [Theory]
+    [InlineData("GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc")]
+    [InlineData("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "")]
+    [InlineData("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc")]
+    [InlineData("GET", "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", "")]
+    [InlineData("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", "")]
+    [InlineData("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "")]
+    public async Task Answer_LongerThanItSays_TheRestIsNobodysAnswer(string method, string answer, string body)
+    {
+        var server = Own(HostileAnswers.Serve($"{answer}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"));
+        var client = Connect(options => Only(options, server));
+
+        for (var i = 1; i <= 4; i++)
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), Relative("")).ConfigureResilience(
+                options => options.BufferResponseUpTo = i % 2 * 100
+            );
+            using var response = await client.Http.SendAsync(request).WaitAsync(Limits.Wait);
+            (await response.Content.ReadAsStringAsync()).Should().Be(body);
+            server.AcceptedConnections.Should().Be(i, "a connection with something left on it is not used again");
+        }
+
+        client["hostile"].Failures.Should().Be(0);
+    }
+
     [Theory]
     [InlineData("5;extension=", "xxxxxxxx")]
     [InlineData("0\r\n", "X-Trailer: and more\r\n")]
@@ -89,6 +218,28 @@ public sealed class HostileAnswerTests : ResilienceTest
         await sending.Should().ThrowAsync<HttpRequestException>();
     }
 
+    private static HttpRequestMessage GetOverHttp2() =>
+        new(HttpMethod.Get, Relative(""))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+
+    private ScriptServer AnsweringOverHttp2() =>
+        Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    await Http2Frames.BeginAsync(socket, token);
+                    while (true)
+                    {
+                        var stream = await Http2Frames.NextRequestAsync(socket, token);
+                        await Http2Frames.AnswerAsync(socket, stream, token);
+                    }
+                }
+            )
+        );
+
     /// <summary>No circuit and no ejection: each answer is to be met.</summary>
     private static ResilientBackendsOptions Only(ResilientBackendsOptions options, ScriptServer server)
     {
@@ -97,19 +248,33 @@ public sealed class HostileAnswerTests : ResilienceTest
         return options.AddBackend(server.Address.ToString(), "hostile");
     }
 
-    private static async Task<string> EndOfAsync(HttpClient http, string which)
+    private static async Task<string> EndOfAsync(
+        HttpClient http,
+        int number,
+        bool isStreamed,
+        int bufferUpTo,
+        string which
+    )
     {
+        var option = isStreamed ? HttpCompletionOption.ResponseHeadersRead : HttpCompletionOption.ResponseContentRead;
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, Relative("")).ConfigureResilience(options =>
-                options.Retry = false
+            using var request = new HttpRequestMessage(HttpMethod.Get, Relative($"{number}")).ConfigureResilience(
+                options =>
+                {
+                    options.Retry = false;
+                    options.BufferResponseUpTo = bufferUpTo;
+                }
             );
-            using var response = await http.SendAsync(request).WaitAsync(Limits.Wait);
-            return "answer";
+            using var response = await http.SendAsync(request, option).WaitAsync(Limits.Wait);
+            using var bytes = new MemoryStream();
+            await using var body = await response.Content.ReadAsStreamAsync();
+            await body.CopyToAsync(bytes).WaitAsync(Limits.Wait);
+            return $"{(int)response.StatusCode} {Encoding.Latin1.GetString(bytes.ToArray())}";
         }
-        catch (HttpRequestException)
+        catch (Exception exception) when (exception is HttpRequestException || (isStreamed && exception is IOException))
         {
-            return nameof(HttpRequestException);
+            return Failed;
         }
         catch (Exception exception)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 
 namespace Resilience.IntegrationTests.Infrastructure;
@@ -25,6 +26,7 @@ internal static class HostileAnswers
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
         "HTTP/1.0 200\r\n\r\nuntil the end",
         "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -92,17 +94,27 @@ internal static class HostileAnswers
     }
 
     /// <summary>A server that gives each connection the next of these answers, and closes.</summary>
-    public static ScriptServer Serve() =>
+    public static ScriptServer Serve() => Serve((number, _) => Make(number));
+
+    /// <summary>A server that answers <c>/7</c> with the seventh of these answers, as often as it is asked, and closes.</summary>
+    public static ScriptServer ServeByPath() =>
+        Serve((_, head) => Make(int.Parse(head.Split(' ')[1].AsSpan(1), CultureInfo.InvariantCulture)));
+
+    /// <summary>A server that gives each connection that answer, once, and closes.</summary>
+    public static ScriptServer Serve(string answer) => Serve((_, _) => Encoding.Latin1.GetBytes(answer));
+
+    private static ScriptServer Serve(Func<int, string, byte[]> answer) =>
         ScriptServer.Start(
             async (socket, number, token) =>
             {
-                if ((await ScriptServer.ReadHeadAsync(socket, token)).Length == 0)
+                var head = await ScriptServer.ReadHeadAsync(socket, token);
+                if (head.Length == 0)
                 {
                     return;
                 }
 
-                await ScriptServer.SendAsync(socket, Make(number), token);
-                socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+                await ScriptServer.SendAsync(socket, answer(number, head), token);
+                socket.Shutdown(SocketShutdown.Send);
                 // Until the client has closed too: a reset would take away what it has not read yet.
                 while (await socket.ReceiveAsync(new byte[1024], token) > 0) { }
             }
@@ -128,4 +140,33 @@ internal static class HostileAnswers
             }
         );
     }
+
+    /// <summary>
+    /// A server that begins each answer over HTTP/2 with those headers, and then sends the same frame for ever, as fast as
+    /// it is taken.
+    /// </summary>
+    /// <param name="isBegun">Whether the headers go on in the frames that follow; else there are only those.</param>
+    /// <param name="onFlood">Told after each lot of frames.</param>
+    public static ScriptServer FloodOverHttp2(bool isBegun, byte type, int flags, byte[] payload, Action onFlood) =>
+        ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                await Http2Frames.BeginAsync(socket, token);
+                var stream = await Http2Frames.NextRequestAsync(socket, token);
+                if (isBegun)
+                {
+                    var status = Http2Frames.Field(":status", "200");
+                    var begin = Http2Frames.Frame(Http2Frames.Headers, flags: 0, stream, status);
+                    await ScriptServer.SendAsync(socket, begin, token);
+                }
+
+                var frame = Http2Frames.Frame(type, flags, stream, payload);
+                byte[] lot = [.. Enumerable.Repeat(frame, 1 + (8_192 / frame.Length)).SelectMany(each => each)];
+                while (true)
+                {
+                    await ScriptServer.SendAsync(socket, lot, token);
+                    onFlood();
+                }
+            }
+        );
 }
