@@ -91,7 +91,7 @@ public sealed class HostileAnswerTests : ResilienceTest
         client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
     }
 
-    /// <summary>The clock stands still: what ends them is their size.</summary>
+    /// <summary>The clock stands still: what ends them is their size, and the platform says so.</summary>
     [Theory]
     [InlineData("interim answers")]
     [InlineData("more headers")]
@@ -140,6 +140,10 @@ public sealed class HostileAnswerTests : ResilienceTest
         }
 
         client["hostile"].Failures.Should().BePositive("in turn, at least one of the two requests met it first");
+        using var pinned = GetOverHttp2()
+            .ConfigureResilience(options => (options.Backend, options.Retry) = ("hostile", false));
+        var sending = () => client.Http.SendAsync(pinned).WaitAsync(Limits.Wait);
+        (await sending.Should().ThrowAsync<HttpRequestException>()).Which.ToString().Should().Contain("65536 bytes");
     }
 
     /// <summary>Frames that say nothing have no size to end them; they are not kept, and the attempt's time is up.</summary>
