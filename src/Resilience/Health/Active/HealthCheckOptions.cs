@@ -41,7 +41,7 @@ public sealed class HealthCheckOptions
     public IDictionary<string, string> Headers { get; set; } =
         new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The host for the Host header and for TLS.</summary>
+    /// <summary>The host for the Host header and for TLS; an international name is sent in its ASCII form.</summary>
     /// <value>The default is <see langword="null"/>: the backend's.</value>
     public string? Host { get; set; }
 
