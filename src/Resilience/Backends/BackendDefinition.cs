@@ -52,7 +52,10 @@ public sealed record BackendDefinition
         }
     }
 
-    /// <summary>The host for the Host header and for TLS, if it is not the address's own.</summary>
+    /// <summary>
+    /// The host for the Host header and for TLS, if it is not the address's own; an international name is kept in its ASCII
+    /// form.
+    /// </summary>
     /// <value>The default is <see langword="null"/>: the address's host.</value>
     /// <exception cref="ArgumentException">It is no host name, with or without a port.</exception>
     public string? Host
@@ -61,7 +64,7 @@ public sealed record BackendDefinition
         init
         {
             ThrowIf(BackendRules.HostProblem(value), nameof(Host));
-            field = value;
+            field = BackendRules.HostOnTheWire(value);
         }
     }
 

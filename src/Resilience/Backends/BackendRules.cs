@@ -1,3 +1,4 @@
+using System.Text;
 using Resilience.Primitives;
 
 namespace Resilience.Backends;
@@ -30,14 +31,16 @@ internal static class BackendRules
             return $"is '{address.GetLeftPart(UriPartial.Path)}' followed by a query or fragment; it may have a base path only";
         }
 
-        return null;
+        return Ascii.IsValid(address.OriginalString) || AsciiHostOf(address) is not null
+            ? null
+            : $"has the host '{address.Host}', which has no ASCII form, so that nothing can have that name";
     }
 
     public static string? NameProblem(string? name) =>
         name is not null && string.IsNullOrWhiteSpace(name) ? "is blank, must be a text or absent" : null;
 
     public static string? HostProblem(string? host) =>
-        host is null || IsHostWithOptionalPort(host)
+        host is null || HostOnTheWire(host) is not null
             ? null
             : $"is '{Redaction.WithoutSecrets(host)}', must be a host name with an optional port, such as api.example.com";
 
@@ -56,7 +59,42 @@ internal static class BackendRules
 
     public static string NoAddress(string text) => $"is '{Redaction.WithoutSecrets(text)}', which is no address";
 
-    private static bool IsHostWithOptionalPort(string host) =>
-        Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)
-        && uri is { UserInfo.Length: 0, PathAndQuery: "/", Fragment.Length: 0, Host.Length: > 0 };
+    /// <summary>
+    /// The host, with its port if it has one, as the Host header and TLS can have it. The platform gives an address's host
+    /// its ASCII form by itself, and fails every request with a Host header of other letters.
+    /// </summary>
+    /// <returns><see langword="null"/> if there is none, or it is no host.</returns>
+    public static string? HostOnTheWire(string? host)
+    {
+        if (
+            host is null
+            || !Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)
+            || uri is not { UserInfo.Length: 0, PathAndQuery: "/", Fragment.Length: 0, Host.Length: > 0 }
+        )
+        {
+            return null;
+        }
+
+        if (Ascii.IsValid(host))
+        {
+            return host;
+        }
+
+        // As it is written: 80 is this scheme's own port, and may be none of the backend's.
+        var port = host.LastIndexOf(':') is >= 0 and var colon ? host[colon..] : "";
+        return AsciiHostOf(uri) is { } name ? name + port : null;
+    }
+
+    /// <summary>The host as name servers know it, if there is such a form: the platform also takes hosts that have none.</summary>
+    private static string? AsciiHostOf(Uri address)
+    {
+        try
+        {
+            return Ascii.IsValid(address.IdnHost) ? address.IdnHost : null;
+        }
+        catch (UriFormatException)
+        {
+            return null;
+        }
+    }
 }

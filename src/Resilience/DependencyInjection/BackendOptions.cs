@@ -12,7 +12,10 @@ public sealed class BackendOptions
     /// <value>The default is the address.</value>
     public string? Name { get; set; }
 
-    /// <summary>The host for the Host header and for TLS, if it is not the address's own.</summary>
+    /// <summary>
+    /// The host for the Host header and for TLS, if it is not the address's own; an international name is sent in its ASCII
+    /// form.
+    /// </summary>
     /// <value>The default is <see langword="null"/>: the address's host.</value>
     public string? Host { get; set; }
 

@@ -12,24 +12,24 @@ internal static class Redaction
 
     /// <summary>
     /// The text without what may be a password or a key, also in an address so wrong that it cannot be read as one:
-    /// everything before the last <c>@</c> but a scheme, and everything after a <c>?</c>.
+    /// everything before the last <c>@</c> but a scheme, and everything after a <c>?</c> or <c>#</c>.
     /// </summary>
     public static string WithoutSecrets(string? text)
     {
         text ??= "";
         var at = text.LastIndexOf('@');
-        var query = text.IndexOf('?', StringComparison.Ordinal);
+        var tail = text.AsSpan().IndexOfAny('?', '#');
         if (at < 0)
         {
-            return query < 0 ? text : $"{text[..query]}?***";
+            return tail < 0 ? text : $"{text[..(tail + 1)]}***";
         }
 
         var scheme = text.IndexOf(Uri.SchemeDelimiter, StringComparison.Ordinal);
         var start = scheme >= 0 && scheme < at ? scheme + Uri.SchemeDelimiter.Length : 0;
-        // With a question mark before the last @ it cannot be told which of the two is part of a password.
-        return query < 0 ? $"{text[..start]}***{text[at..]}"
-            : query < at ? $"{text[..start]}***"
-            : $"{text[..start]}***{text[at..query]}?***";
+        // With one of these before the last @ it cannot be told which of the two is part of a password.
+        return tail < 0 ? $"{text[..start]}***{text[at..]}"
+            : tail < at ? $"{text[..start]}***"
+            : $"{text[..start]}***{text[at..(tail + 1)]}***";
     }
 
     /// <summary>

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Frozen;
 using Resilience.Primitives;
 
@@ -7,11 +6,6 @@ namespace Resilience.Retries;
 /// <summary>The options of retries, checked and compiled. Immutable.</summary>
 internal sealed class RetryRules
 {
-    /// <summary>RFC 9110, section 5.6.2: what a token is made of.</summary>
-    private static readonly SearchValues<char> MethodCharacters = SearchValues.Create(
-        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    );
-
     private readonly TimeSpan _initialDelay;
     private readonly TimeSpan _maxDelay;
     private readonly double _multiplier;
@@ -53,9 +47,7 @@ internal sealed class RetryRules
                 || method == HttpMethod.Trace;
 
     public static string? MethodProblem(string? method) =>
-        method is { Length: > 0 } && !method.AsSpan().ContainsAnyExcept(MethodCharacters)
-            ? null
-            : $"is '{method}', must be a method such as GET";
+        HeaderRules.IsToken(method) ? null : $"is '{method}', must be a method such as GET";
 
     /// <summary>The delay before attempt number <paramref name="attempt"/> (2 is the first retry).</summary>
     /// <param name="random">A draw from [0, 1).</param>

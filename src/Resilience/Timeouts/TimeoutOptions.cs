@@ -53,7 +53,7 @@ public sealed class TimeoutOptions
     /// <summary>
     /// The name of a header that tells each backend how much time is left for its answer, in whole milliseconds, such as
     /// <c>X-Deadline-Milliseconds</c>. Not sent where nothing limits the request, or where the request has a header of that
-    /// name already.
+    /// name already. No header of contents, nor <c>Host</c> or <c>Transfer-Encoding</c>.
     /// </summary>
     /// <value>The default is <see langword="null"/>: no header.</value>
     public string? DeadlineHeader { get; set; }
@@ -73,18 +73,10 @@ public sealed class TimeoutOptions
     private static string? LimitProblem(TimeSpan limit) =>
         limit == Timeout.InfiniteTimeSpan ? null : Ranges.Problem(limit, TimeoutDefaults.Least, Ranges.HalfDay);
 
-    private static string? HeaderProblem(string? name)
-    {
-        if (name is null)
-        {
-            return null;
-        }
-
-        using var request = new HttpRequestMessage();
-        return request.Headers.TryAddWithoutValidation(name, "1")
-            ? null
-            : $"is '{name}', must be a request header's name";
-    }
+    private static string? HeaderProblem(string? name) =>
+        name is not null && HeaderRules.NameProblem(name) is { } problem
+            ? $"is '{name}', which {problem}; must be a request header's name, such as X-Deadline-Milliseconds"
+            : null;
 
     private string? AttemptBeyondTotal() =>
         Total > TimeSpan.Zero && Attempt > Total

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Resilience.Backends;
 using Resilience.Health.Active;
 using Resilience.IntegrationTests.Infrastructure;
@@ -80,34 +81,105 @@ public sealed class HostileProbeTests : ResilienceTest
         result.Detail.Should().StartWith("GET /health failed: ");
     }
 
+    /// <summary>What comes behind the end of an answer answers no later probe, whatever it looks like.</summary>
     [Theory]
-    [InlineData("Content-Length: 1000\r\n\r\n")]
-    [InlineData("X-Slow: ")]
-    [InlineData("")]
-    public async Task Answer_DripsForEver_IsFailureWhenItsTimeIsUp(string rest)
+    [InlineData("Content-Length: 3\r\n\r\nno!")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n")]
+    [InlineData("Content-Length: 0\r\n\r\n")]
+    public async Task Body_LongerThanPromised_ItsRestIsNoProbesAnswer(string rest)
     {
-        var dripped = 0;
+        var server = Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    while ((await ScriptServer.ReadHeadAsync(socket, token)).Length > 0)
+                    {
+                        await ScriptServer.SendAsync(
+                            socket,
+                            $"HTTP/1.1 503 Busy\r\n{rest}{Ok}Content-Length: 0\r\n\r\n",
+                            token
+                        );
+                    }
+                }
+            )
+        );
+        var (pool, checker) = Checked(server.Address);
+
+        for (var i = 0; i < 2; i++)
+        {
+            var result = await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait);
+            result.StatusCode.Should().Be(503);
+        }
+
+        server.AcceptedConnections.Should().Be(2, "a connection that carries more than was asked for is given up");
+    }
+
+    /// <summary>A byte a second: no wait is long, so that only a limit of the whole probe ends it.</summary>
+    [Theory]
+    [InlineData(Ok + "Content-Length: 1000\r\n\r\n")]
+    [InlineData(Ok + "X-Slow: ")]
+    [InlineData("HTTP/1.1 ")]
+    public async Task Answer_DripsForEver_IsFailureWhenItsTimeIsUp(string start)
+    {
+        using var drips = new SemaphoreSlim(0);
         var server = Own(
             ScriptServer.Start(
                 async (socket, _, token) =>
                 {
                     await ScriptServer.ReadHeadAsync(socket, token);
-                    await ScriptServer.SendAsync(socket, rest.Length == 0 ? "HTTP/1.1 " : Ok + rest, token);
-                    Interlocked.Increment(ref dripped);
-                    await socket.ReceiveAsync(new byte[1], token);
+                    await ScriptServer.SendAsync(socket, start, token);
+                    while (true)
+                    {
+                        await drips.WaitAsync(token);
+                        await ScriptServer.SendAsync(socket, "x", token);
+                    }
                 }
             )
         );
         var time = new FakeTime();
-        var (pool, checker) = Checked(server.Address, time: time);
+        WatchedStream? connection = null;
+        using var transport = new SocketsHttpHandler();
+        transport.ConnectCallback = async (context, token) =>
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(context.DnsEndPoint, token);
+            return connection = new WatchedStream(socket);
+        };
+        var options = new HealthCheckOptions();
+        using var probe = new HttpHealthProbe(options, transport);
+        var pool = Own(
+            new BackendPool(
+                "catalog",
+                [new BackendDefinition(server.Address)],
+                new RoundRobinSelector(),
+                timeProvider: time
+            )
+        );
+        var checker = Own(new HealthChecker(pool, options, probe));
 
         var checking = checker.CheckAsync(pool.Backends[0]);
-        await Eventually.BecomesTrueAsync(() => Volatile.Read(ref dripped) == 1, Limits.Wait, "it has begun to answer");
-        time.Advance(TimeSpan.FromSeconds(3));
+        var sent = start.Length;
+        await WhenTakenAsync();
+        foreach (var milliseconds in (int[])[1_000, 1_000, 999])
+        {
+            time.Advance(TimeSpan.FromMilliseconds(milliseconds));
+            drips.Release();
+            sent++;
+            await WhenTakenAsync();
+        }
+
+        time.Advance(TimeSpan.FromMilliseconds(1));
         var result = await checking.WaitAsync(Limits.Wait);
 
         result.IsSuccess.Should().BeFalse();
         result.Detail.Should().Be("no answer within 3 s");
+
+        Task WhenTakenAsync() =>
+            Eventually.BecomesTrueAsync(
+                () => connection?.WaitsAfter == sent,
+                Limits.Wait,
+                $"the probe has read {sent} bytes and waits for more"
+            );
     }
 
     [Theory]
@@ -164,23 +236,38 @@ public sealed class HostileProbeTests : ResilienceTest
                 if ((await ScriptServer.ReadHeadAsync(socket, token)).Length > 0)
                 {
                     await ScriptServer.SendAsync(socket, answer, token);
-                    socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+                    socket.Shutdown(SocketShutdown.Send);
                     while (await socket.ReceiveAsync(new byte[1024], token) > 0) { }
                 }
             }
         );
 
-    private (BackendPool Pool, HealthChecker Checker) Checked(
-        Uri address,
-        Action<HealthCheckOptions>? configure = null,
-        TimeProvider? time = null
-    )
+    private (BackendPool Pool, HealthChecker Checker) Checked(Uri address, Action<HealthCheckOptions>? configure = null)
     {
         var options = new HealthCheckOptions();
         configure?.Invoke(options);
-        var pool = Own(
-            new BackendPool("catalog", [new BackendDefinition(address)], new RoundRobinSelector(), timeProvider: time)
-        );
+        var pool = Own(new BackendPool("catalog", [new BackendDefinition(address)], new RoundRobinSelector()));
         return (pool, Own(new HealthChecker(pool, options)));
+    }
+
+    /// <summary>A connection that tells how much had been read when its reader began to wait for more.</summary>
+    private sealed class WatchedStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+    {
+        private int _waitsAfter;
+        private int _read;
+
+        public int WaitsAfter => Volatile.Read(ref _waitsAfter);
+
+        public override async ValueTask<int> ReadAsync(
+            Memory<byte> buffer,
+            CancellationToken cancellationToken = default
+        )
+        {
+            var reading = base.ReadAsync(buffer, cancellationToken);
+            Volatile.Write(ref _waitsAfter, _read);
+            var read = await reading;
+            _read += read;
+            return read;
+        }
     }
 }

@@ -162,8 +162,11 @@ public sealed class WireFidelityTests(SharedBackends backends) : ResilienceTest,
         }
     }
 
-    [Fact]
-    public async Task Host_OfTheDefinition_ReplacesTheCallersForThatBackendOnly()
+    /// <summary>The second is no ASCII, and the platform sends no other Host header.</summary>
+    [Theory]
+    [InlineData("catalog.internal:8080", "catalog.internal:8080")]
+    [InlineData("b\u00fccher.example", "xn--bcher-kva.example")]
+    public async Task Host_OfTheDefinition_ReplacesTheCallersForThatBackendOnly(string host, string onTheWire)
     {
         await using var server = RawServer.Start();
         var client = Connect(options =>
@@ -171,7 +174,7 @@ public sealed class WireFidelityTests(SharedBackends backends) : ResilienceTest,
                 new()
                 {
                     Address = server.Address.ToString(),
-                    Host = "catalog.internal:8080",
+                    Host = host,
                     Name = "a",
                 }
             )
@@ -181,7 +184,7 @@ public sealed class WireFidelityTests(SharedBackends backends) : ResilienceTest,
 
         (await client.Http.SendAsync(request)).Dispose();
 
-        server.Requests[0].HeadText.Should().Contain("Host: catalog.internal:8080\r\n");
+        server.Requests[0].HeadText.Should().Contain($"Host: {onTheWire}\r\n");
         request.Headers.Host.Should().Be("callers.example");
     }
 

@@ -75,6 +75,10 @@ public sealed class BackendDefinitionTests
     [InlineData("//user:secret@api.example.com")]
     [InlineData("1user:secret@api.example.com")]
     [InlineData("secret@api.example.com")]
+    [InlineData("api.example.com/base#secret")]
+    [InlineData("api.example.com/base?secret#secret")]
+    [InlineData("api.example.com/base#secret?secret")]
+    [InlineData("user:pass#secret@api.example.com")]
     public void Constructor_UserInfo_IsRefusedAndNeverRepeated(string address)
     {
         var create = () => new BackendDefinition(address);
@@ -126,17 +130,21 @@ public sealed class BackendDefinitionTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("a/b")]
-    [InlineData("a#b")]
-    [InlineData("a b")]
-    [InlineData("a:99999")]
-    [InlineData("http://a")]
-    public void Host_NoHostName_IsRefused(string host)
+    [InlineData("", "")]
+    [InlineData("a/b", "a/b")]
+    [InlineData("a#b", "a#***")]
+    [InlineData("a b", "a b")]
+    [InlineData("a:99999", "a:99999")]
+    [InlineData("http://a", "http://a")]
+    public void Host_NoHostName_IsRefused(string host, string shown)
     {
         var create = () => new BackendDefinition("http://10.0.0.1") { Host = host };
 
-        create.Should().Throw<ArgumentException>().WithMessage($"*host is '{host}', must be a host name*");
+        create
+            .Should()
+            .Throw<ArgumentException>()
+            .Which.Message.Should()
+            .Contain($"host is '{shown}', must be a host name");
     }
 
     [Theory]
@@ -147,6 +155,43 @@ public sealed class BackendDefinitionTests
         new BackendDefinition("http://10.0.0.1") { Host = host }
             .Host.Should()
             .Be(host);
+
+    /// <summary>The platform sends no other Host header than one of ASCII.</summary>
+    [Theory]
+    [InlineData("b\u00fccher.example", "xn--bcher-kva.example")]
+    [InlineData("B\u00dcCHER.Example", "xn--bcher-kva.example")]
+    [InlineData("b\u00fccher.example:8443", "xn--bcher-kva.example:8443")]
+    [InlineData("b\u00fccher.example:80", "xn--bcher-kva.example:80")]
+    [InlineData("\u4f8b\u3048.\u30c6\u30b9\u30c8", "xn--r8jz45g.xn--zckzah")]
+    public void Host_InternationalName_IsKeptInItsAsciiForm(string host, string ascii)
+    {
+        var definition = new BackendDefinition("http://10.0.0.1") { Host = host };
+
+        definition.Host.Should().Be(ascii);
+        definition.Should().Be(new BackendDefinition("http://10.0.0.1") { Host = ascii }, "it is the same server");
+    }
+
+    /// <summary>A <see cref="Uri"/> takes such names, and throws when it is asked for what can be sent.</summary>
+    [Theory]
+    [InlineData("\u2100\u4f8b\u3048axn--")]
+    [InlineData("\u00fc012345678901234567890123456789012345678901234567890123456789012.example")]
+    public void HostAndAddress_WithoutAnAsciiForm_AreRefused(string host)
+    {
+        var withHost = () => new BackendDefinition("http://10.0.0.1") { Host = host };
+        var withAddress = () => new BackendDefinition($"http://{host}:8080/base");
+        var withHealthAddress = () =>
+            new BackendDefinition("http://10.0.0.1") { HealthAddress = new($"http://{host}") };
+
+        withHost.Should().Throw<ArgumentException>().WithMessage($"*host is '{host}', must be a host name*");
+        withAddress
+            .Should()
+            .Throw<ArgumentException>()
+            .WithMessage($"*address has the host '{host}', which has no ASCII form*");
+        withHealthAddress
+            .Should()
+            .Throw<ArgumentException>()
+            .WithMessage($"*healthaddress has the host '{host}', which has no ASCII form*");
+    }
 
     [Theory]
     [InlineData(-1)]

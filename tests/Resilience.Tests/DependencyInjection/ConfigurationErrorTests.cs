@@ -130,6 +130,27 @@ public sealed class ConfigurationErrorTests
             { "HealthCheck:HttpVersion", "1.2", "is 1.2, must be 1.0, 1.1, 2.0 or 3.0." },
             { "HealthCheck:Headers:X Y", "1", "is no header name." },
             { "HealthCheck:Headers:Host", "h", "belongs into Host." },
+            { "HealthCheck:Headers:Content-Type", "application/json", "is a header of contents, not of requests." },
+            { "HealthCheck:Headers:Content-Length", "0", "is a header of contents, not of requests." },
+            { "HealthCheck:Headers:allow", "GET", "is a header of contents, not of requests." },
+            { "HealthCheck:Headers:Expires", "0", "is a header of contents, not of requests." },
+            { "HealthCheck:Headers:Transfer-Encoding", "chunked", "is the transport's own." },
+            {
+                "HealthCheck:Headers:X-Key",
+                "schl\u00fcssel",
+                "has no value that a header could have: one line of printable ASCII."
+            },
+            { "HealthCheck:Headers:X-Key", "a\rb", "has no value that a header could have" },
+            { "HealthCheck:Headers:X-Key", "a\u001bb", "has no value that a header could have" },
+            {
+                "Timeouts:DeadlineHeader",
+                "Content-Type",
+                "is 'Content-Type', which is a header of contents, not of requests; must be a request header's name, "
+                    + "such as X-Deadline-Milliseconds."
+            },
+            { "Timeouts:DeadlineHeader", "host", "is 'host', which is the transport's own; must be" },
+            { "Timeouts:DeadlineHeader", "Transfer-Encoding", "is 'Transfer-Encoding', which is the transport's own;" },
+            { "Timeouts:DeadlineHeader", "a b", "is 'a b', which is no header name; must be" },
             { "Backends:0:HealthAddress", "ftp://a", "has the scheme 'ftp', must be http or https." },
             // Times that contradict each other.
             {
@@ -231,6 +252,15 @@ public sealed class ConfigurationErrorTests
             { "Backends:0:Address", "http://a:99999/?key=b@secret" },
             { "Backends:0:HealthAddress", "a?key=secret" },
             { "Backends:0:Host", "a?key=secret" },
+            { "HealthCheck:Headers:X-Key", "secret\u00fc" },
+            { "HealthCheck:Headers:X-Key", "secret\n" },
+            { "HealthCheck:Headers:Content-Type", "secret" },
+            { "HealthCheck:Headers:Transfer-Encoding", "secret" },
+            { "Backends:0:Address", "a/base#secret" },
+            { "Backends:0:HealthAddress", "a/base#secret" },
+            { "Backends:0:Host", "a#secret" },
+            { "HealthCheck:Path", "/health#secret" },
+            { "LogicalAddress", "a#secret" },
             { "LogicalAddress", "a?key=secret" },
             { "LogicalAddress", "http://a/?key=secret" },
             { "HealthCheck:Path", "health?key=secret" },

@@ -1,14 +1,18 @@
 using System.Globalization;
+using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Resilience.Health.Active;
+using Resilience.Http;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.DependencyInjection;
 
 /// <summary>
 /// Whatever stands in a configuration, at the start or in a reload, is taken or refused in words; nothing else is thrown,
-/// and what has been refused changes nothing (laws 15 and 16). FsCheck prints a failing case and the seed that replays it.
+/// what has been taken can be used, and what has been refused changes nothing (laws 15 and 16). FsCheck prints a failing case and the seed that replays it.
 /// </summary>
 public sealed class ConfigurationInputTests
 {
@@ -65,16 +69,46 @@ public sealed class ConfigurationInputTests
                 "PassThrough",
                 "MetricsOnly",
                 "GZip",
-                "\ud800"
+                "\ud800",
+                "b\u00fccher.example",
+                "b\u00fccher.example:8080",
+                "Content-Type",
+                "Host",
+                "X-Left",
+                "schl\u00fcssel"
             ),
             Gen.Choose(int.MinValue, int.MaxValue)
                 .Select(number => (string?)number.ToString(CultureInfo.InvariantCulture)),
             ArbMap.Default.GeneratorFor<NonNull<string>>().Select(text => (string?)text.Get)
         );
 
+    /// <summary>Names that a probe can send, and names that only look so.</summary>
+    private static Gen<string> HeaderName =>
+        Gen.OneOf(
+            Gen.Elements(
+                "X-Key",
+                "Authorization",
+                "User-Agent",
+                "Accept",
+                "Connection",
+                "Expect",
+                "Date",
+                "Host",
+                "Transfer-Encoding",
+                "Content-Type",
+                "Content-Length",
+                "Allow",
+                "expires",
+                "X Y",
+                "X-\u00dc"
+            ),
+            ArbMap.Default.GeneratorFor<NonNull<string>>().Select(text => text.Get)
+        );
+
     private static Gen<string> Key =>
         Gen.Frequency(
             (20, Gen.Elements(OptionPaths.All.Select(each => each.Path))),
+            (3, HeaderName.Select(name => $"HealthCheck:Headers:{name}")),
             // A value where a section belongs, and keys below a value.
             (
                 1,
@@ -96,6 +130,7 @@ public sealed class ConfigurationInputTests
                     try
                     {
                         scene.Pool("catalog").Backends.Should().NotBeEmpty();
+                        Use(scene);
                     }
                     catch (OptionsValidationException refused)
                     {
@@ -133,6 +168,10 @@ public sealed class ConfigurationInputTests
                                 .Should()
                                 .BeTrue("what is refused is refused whole");
                             pool.Backends.Should().NotBeEmpty();
+                            if (isApplied)
+                            {
+                                Use(scene);
+                            }
                         }
 
                         configuration.ReloadCatalog(("Retry:MaxAttempts", "7"), ("Backends:1:Address", "http://b:80"));
@@ -173,6 +212,36 @@ public sealed class ConfigurationInputTests
             .Services.AddResilientBackends("catalog", configuration.Catalog)
             .UseHealthProbe(_ => scene.Probe)
             .UseRandom(_ => scene.Random);
+        scene.AddClient("client", "catalog");
         return scene;
+    }
+
+    /// <summary>One request, and one probe of each backend: they arrive, as messages that a transport can write.</summary>
+    private static void Use(Scene scene)
+    {
+        var options = scene.Host("catalog").Options;
+        using var client = scene.Clients.CreateClient("client");
+        try
+        {
+            using var response = client.GetAsync(new Uri("x", UriKind.Relative)).GetAwaiter().GetResult();
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+        }
+        catch (NoBackendAvailableException)
+        {
+            options.Backends.Should().OnlyContain(backend => backend.Weight == 0, "else one would take it");
+        }
+
+        var transport = new StubHandler();
+        using var probe = new HttpHealthProbe(options.HealthCheck, transport);
+        foreach (var backend in scene.Pool("catalog").Backends)
+        {
+            probe.ProbeAsync(backend, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        }
+
+        transport.Requests.Should().HaveSameCount(scene.Pool("catalog").Backends);
+        foreach (var (name, value) in scene.Stub.Requests.Concat(transport.Requests).SelectMany(each => each.Headers))
+        {
+            value.Should().Match(text => text.All(each => each == '\t' || (each >= ' ' && each <= '~')), name);
+        }
     }
 }

@@ -114,6 +114,6 @@ public sealed class AmbientDeadlineTests
     {
         var creating = () => new HttpRig(configure: options => options.Timeouts.DeadlineHeader = name);
 
-        creating.Should().Throw<ArgumentException>().WithMessage($"*Timeouts:DeadlineHeader is '{name}', must be*");
+        creating.Should().Throw<ArgumentException>().WithMessage($"*Timeouts:DeadlineHeader is '{name}', which*");
     }
 }

@@ -113,23 +113,41 @@ public sealed class ForeignInputTests
             )
             .Check(Thorough);
 
-    /// <summary>Every status that a response can have, with a reason and headers of any content.</summary>
+    /// <summary>Every status that a response can have, with a reason and headers of any content, retried or not.</summary>
     [Fact]
-    public void Status_Any_IsClassifiedAndComesToTheCallerOrIsRetried()
-    {
-        for (var status = 0; status <= 999; status++)
-        {
-            using var rig = new HttpRig(1, options => options.Retry.Enabled = false).On("b1", Answers.Status(status));
+    public void Status_Any_IsClassifiedAndComesToTheCallerOrIsRetried() =>
+        Prop.ForAll<NonNull<string>, NonNull<string>[]>(
+                (reason, values) =>
+                {
+                    var (said, printed) = (Printed(reason.Get), values.Select(value => Printed(value.Get)).ToArray());
+                    for (var status = 0; status <= 999; status++)
+                    {
+                        var answer = Saying(status, said, printed);
+                        using var once = new HttpRig(1, options => options.Retry.Enabled = false).On("b1", answer);
+                        using var rig = new HttpRig(2).On("b1", answer);
 
-            using (var response = rig.SendAsync().GetAwaiter().GetResult())
-            {
-                ((int)response.StatusCode).Should().Be(status);
-            }
+                        using (var response = once.SendAsync().GetAwaiter().GetResult())
+                        {
+                            ((int)response.StatusCode).Should().Be(status);
+                            response.ReasonPhrase.Should().Be(said);
+                            Values(response.Headers, "WWW-Authenticate").Should().Equal(printed);
+                        }
 
-            rig.InFlight.Should().Be(0);
-            rig["b1"].Failures.Should().Be(status is 500 or (> 501 and not 505) ? 1 : 0);
-        }
-    }
+                        var isRetried = status is 408 or 425 or 429 or 500 or 502 or 503 or 504;
+                        using (var response = rig.SendAsync().GetAwaiter().GetResult())
+                        {
+                            ((int)response.StatusCode).Should().Be(isRetried ? 200 : status);
+                        }
+
+                        rig.Sent.Should().Equal(isRetried ? ["b1", "b2"] : ["b1"]);
+                        (once.InFlight + rig.InFlight).Should().Be(0);
+                        var failures = status is 500 or (> 501 and not 505) ? 1 : 0;
+                        once["b1"].Failures.Should().Be(failures);
+                        rig["b1"].Failures.Should().Be(failures);
+                    }
+                }
+            )
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(4).WithStartSize(20));
 
     [Fact]
     public void Headers_Any_ComeToTheCallerAsTheyAre() =>
@@ -253,26 +271,99 @@ public sealed class ForeignInputTests
             )
             .Check(Thorough);
 
-    /// <summary>A definition is valid or refused with the one documented exception, and a valid one can be used.</summary>
+    /// <summary>
+    /// A definition is valid or refused with the one documented exception, and a valid one can be used: by a request, and
+    /// by a probe that has the host of its own.
+    /// </summary>
     [Fact]
-    public void Definition_AnyAddressAndHost_IsTakenOrRefusedInWords() =>
-        Prop.ForAll<NonNull<string>, NonNull<string>>(
+    public void Definition_AnyAddressAndHost_IsUsableOrRefusedInWords() =>
+        Prop.ForAll(
+                Hosts,
+                Hosts,
                 (text, host) =>
                 {
+                    BackendDefinition definition;
                     try
                     {
-                        var definition = new BackendDefinition($"http://{text.Get}") { Host = host.Get };
-
-                        definition.Address.Host.Should().NotBeEmpty();
-                        definition.Host.Should().NotContainAny("\r", "\n", "\0", " ", "/", "@");
+                        definition = new BackendDefinition($"http://{text}") { Host = host };
                     }
                     catch (ArgumentException refused)
                     {
                         refused.Message.Should().NotBeEmpty();
+                        return;
+                    }
+
+                    using var rig = new HttpRig([definition]);
+                    using (var response = rig.SendAsync().GetAwaiter().GetResult())
+                    {
+                        response.StatusCode.Should().Be(HttpStatusCode.OK);
+                    }
+
+                    var sent = rig.Transport.Requests.Single();
+                    new Uri(sent.Uri).Host.Should().Be(definition.Address.Host).And.NotBeEmpty();
+                    Ascii.IsValid(definition.Address.IdnHost).Should().BeTrue("else no name server knows it");
+                    var target = new ProbeTarget(new HealthCheckOptions { Host = host });
+                    using var probe = target.RequestFor(new BackendDefinition("http://10.0.0.1"), "x");
+                    foreach (var onTheWire in new[] { sent.Headers["Host"], probe.Headers.Host! })
+                    {
+                        onTheWire.Should().Be(definition.Host).And.NotBeEmpty();
+                        onTheWire.Should().NotContainAny("\r", "\n", "\0", "\t", " ", "/", "\\", "@", "?", "#");
+                        Ascii.IsValid(onTheWire).Should().BeTrue("the platform sends no other Host header");
                     }
                 }
             )
             .Check(Thorough);
+
+    /// <summary>What hosts are made of, with what hides in them.</summary>
+    private static Arbitrary<string> Hosts =>
+        Gen.OneOf(
+                Gen.Elements(
+                        "a",
+                        "B9",
+                        "-",
+                        "_",
+                        ".",
+                        "..",
+                        ":",
+                        ":80",
+                        ":8080",
+                        ":99999",
+                        "10.0.0.1",
+                        "[::1]",
+                        "[fe80::1%25eth0]",
+                        "b\u00fccher",
+                        "STRA\u00dfE",
+                        "\u4f8b\u3048",
+                        "\u3002",
+                        "\u00ad",
+                        "\u200d",
+                        "\u202e",
+                        "\u2100",
+                        "\uff0f",
+                        "\uff1a",
+                        "\ud800",
+                        "xn--",
+                        "xn--a-\u00fc",
+                        "%41",
+                        "%C3%BC",
+                        "%2f",
+                        "%",
+                        " ",
+                        "\t",
+                        "/",
+                        "\\",
+                        "@",
+                        "?",
+                        "#",
+                        ",",
+                        ";"
+                    )
+                    .ArrayOf()
+                    .Where(pieces => pieces.Length <= 4)
+                    .Select(pieces => string.Concat(pieces)),
+                ArbMap.Default.GeneratorFor<NonNull<string>>().Select(text => text.Get)
+            )
+            .ToArbitrary();
 
     private static Arbitrary<string> Paths =>
         Gen.OneOf(
@@ -308,6 +399,18 @@ public sealed class ForeignInputTests
 
     private static string[] Values(System.Net.Http.Headers.HttpHeaders headers, string name) =>
         headers.NonValidated.TryGetValues(name, out var values) ? [.. values] : [];
+
+    private static Answer Saying(int status, string reason, string[] values) =>
+        (_, _) =>
+        {
+            var response = new HttpResponseMessage((HttpStatusCode)status) { ReasonPhrase = reason };
+            foreach (var name in (string[])["Retry-After", "Date", "Location", "Set-Cookie", "WWW-Authenticate"])
+            {
+                response.Headers.TryAddWithoutValidation(name, values);
+            }
+
+            return Task.FromResult(response);
+        };
 
     private static Answer Busy(int status, string[] retryAfter) =>
         (_, _) =>

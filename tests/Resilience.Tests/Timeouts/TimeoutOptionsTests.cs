@@ -63,14 +63,21 @@ public sealed class TimeoutOptionsTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("a b")]
-    [InlineData("Content-Type")]
-    public void DeadlineHeader_ThatNoRequestCanHave_IsRefused(string name)
+    [InlineData("", "is no header name")]
+    [InlineData("a b", "is no header name")]
+    [InlineData("X-\u00dc", "is no header name")]
+    [InlineData("Content-Type", "is a header of contents, not of requests")]
+    [InlineData("HOST", "is the transport's own")]
+    [InlineData("Transfer-Encoding", "is the transport's own")]
+    public void DeadlineHeader_ThatNoRequestCanHave_IsRefused(string name, string reason)
     {
         _options.DeadlineHeader = name;
 
-        Problems().Should().Equal($"DeadlineHeader is '{name}', must be a request header's name");
+        Problems()
+            .Should()
+            .Equal(
+                $"DeadlineHeader is '{name}', which {reason}; must be a request header's name, such as X-Deadline-Milliseconds"
+            );
     }
 
     private IEnumerable<string> Problems() =>

@@ -32,12 +32,16 @@ public sealed class HealthCheckOptions
     /// <value>The default is <see langword="null"/>: the body does not matter.</value>
     public string? ExpectedBody { get; set; }
 
-    /// <summary>Headers of the request, by name.</summary>
+    /// <summary>
+    /// Headers of the request, by name; values of one line of printable ASCII. None of a content (<c>Content-Type</c>), which
+    /// a probe has not, and none that says where it goes and ends: <c>Host</c> (see <see cref="Host"/>),
+    /// <c>Transfer-Encoding</c>.
+    /// </summary>
     /// <value>Empty by default. <c>User-Agent</c> is <c>Resilience/&lt;version&gt;</c> unless it is set here.</value>
     public IDictionary<string, string> Headers { get; set; } =
         new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The host for the Host header and for TLS.</summary>
+    /// <summary>The host for the Host header and for TLS; an international name is sent in its ASCII form.</summary>
     /// <value>The default is <see langword="null"/>: the backend's.</value>
     public string? Host { get; set; }
 
@@ -126,7 +130,10 @@ public sealed class HealthCheckOptions
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
             (nameof(Type), Enum.IsDefined(Type) ? null : $"is {(int)Type}, must be Http, Https or Tcp"),
-            (nameof(Method), IsToken(Method) ? null : $"is '{Method}', must be a method such as GET or HEAD"),
+            (
+                nameof(Method),
+                HeaderRules.IsToken(Method) ? null : $"is '{Method}', must be a method such as GET or HEAD"
+            ),
             (nameof(Path), PathProblem()),
             (nameof(ExpectedStatuses), ExpectedStatuses is null ? "is null, must be a list" : null),
             .. (ExpectedStatuses ?? []).Select(
@@ -154,18 +161,10 @@ public sealed class HealthCheckOptions
             (nameof(MaxConcurrency), MaxConcurrency is { } most ? Ranges.Problem(most, 1, 1_024) : null),
         ];
 
-    /* RFC 9110, section 5.6.2. */
-    private static bool IsToken(string? text) =>
-        !string.IsNullOrEmpty(text)
-        && text.All(each =>
-            char.IsAsciiLetterOrDigit(each) || "!#$%&'*+-.^_`|~".Contains(each, StringComparison.Ordinal)
-        );
-
     private static string? HeaderProblem(string name, string? value) =>
-        !IsToken(name) ? "is no header name"
-        : name.Equals("Host", StringComparison.OrdinalIgnoreCase) ? $"belongs into {nameof(Host)}"
-        : value is null || value.AsSpan().ContainsAny('\r', '\n', '\0') ? "has no value that a header could have"
-        : null;
+        name.Equals("Host", StringComparison.OrdinalIgnoreCase)
+            ? $"belongs into {nameof(Host)}"
+            : HeaderRules.NameProblem(name) ?? HeaderRules.ValueProblem(value);
 
     /// <summary>Else it would never see the end of the first round.</summary>
     private string? StartupWaitProblem() =>

@@ -36,7 +36,7 @@ internal sealed class ProbeTarget
         _path = options.Path;
         _isSecure = options.Type == HealthCheckType.Https;
         _port = options.Port;
-        _host = options.Host;
+        _host = BackendRules.HostOnTheWire(options.Host);
         _headers = [.. options.Headers];
         _version = options.HttpVersion ?? HttpVersion.Version11;
         _versionPolicy = options.HttpVersionPolicy;

@@ -46,6 +46,16 @@ public sealed class HttpHealthProbeRequestTests
         handler.Requests[0].Headers["Host"].Should().Be("probe.example");
     }
 
+    [Fact]
+    public async Task Host_InternationalName_IsSentInItsAsciiForm()
+    {
+        var handler = new StubHandler();
+
+        await ProbeAsync(handler, new HealthCheckOptions { Host = "b\u00fccher.example:81" });
+
+        handler.Requests[0].Headers["Host"].Should().Be("xn--bcher-kva.example:81");
+    }
+
     [Theory]
     [InlineData("http://10.0.0.1:8080/base", 9090, null, "http://10.0.0.1:9090/base/health")]
     [InlineData("http://10.0.0.1", 9090, null, "http://10.0.0.1:9090/health")]

@@ -351,14 +351,18 @@ public sealed class HttpHealthProbeTests
     }
 
     [Theory]
-    [InlineData("health")]
-    [InlineData("")]
-    [InlineData("/health#top")]
-    public void Constructor_BadPath_IsRefused(string path)
+    [InlineData("health", "health")]
+    [InlineData("", "")]
+    [InlineData("/health#top", "/health#***")]
+    public void Constructor_BadPath_IsRefused(string path, string shown)
     {
         var create = () => new HttpHealthProbe(new HealthCheckOptions { Path = path });
 
-        create.Should().Throw<ArgumentException>().WithMessage($"*Path is '{path}', must begin with '/'*");
+        create
+            .Should()
+            .Throw<ArgumentException>()
+            .Which.Message.Should()
+            .Contain($"Path is '{shown}', must begin with '/'");
     }
 
     private static StubHandler Answering(Stream body) =>
