@@ -101,6 +101,8 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
             output.WriteLine(failure.ToString());
         }
 
+        // What was counted is held against what was kept: a failure that was lost would be none.
+        row.FailedReads.Should().Be(run.Load.Failures.Count(each => !each.IsWrite), "every GET that failed is judged");
         run.Load.Failures.Where(each => !each.IsWrite && !(mayFail?.Invoke(each) ?? false))
             .Should()
             .BeEmpty("a request that may be repeated fails only where no backend can answer");

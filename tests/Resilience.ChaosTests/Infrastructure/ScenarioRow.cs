@@ -25,6 +25,9 @@ internal sealed record ScenarioRow(
 
     public int Requests => Phases.Sum(phase => phase.Requests);
 
+    /// <summary>Requests that may be repeated and failed all the same, by a limit or by none.</summary>
+    public int FailedReads => Phases.Sum(phase => phase.ReadsFailed + phase.ReadsLimited);
+
     public int Retries => Phases.Sum(phase => phase.Retries);
 
     /// <summary>Adds it to the file, if there is one.</summary>

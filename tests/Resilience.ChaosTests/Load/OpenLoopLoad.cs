@@ -17,7 +17,7 @@ namespace Resilience.ChaosTests.Load;
 internal sealed class OpenLoopLoad : IAsyncDisposable
 {
     private const int WriteEvery = 5;
-    private const int MaxFailuresKept = 500;
+    private const int MaxWriteFailuresKept = 500;
 
     private static readonly int MaxAttempts = new RetryOptions().MaxAttempts;
 
@@ -26,7 +26,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
 
     private readonly ConcurrentDictionary<string, int> _answers = new();
     private readonly ConcurrentQueue<FailedRequest> _failures = new();
-    private readonly ConcurrentDictionary<string, int> _kept = new();
+    private readonly ConcurrentDictionary<(Phase Phase, string? Limit), int> _writesKept = new();
     private readonly ConcurrentQueue<long> _writesAnswered = new();
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -58,7 +58,9 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     /// <summary>How many were answered with a 2xx, whole.</summary>
     public int Answered => Volatile.Read(ref _answered);
 
-    /// <summary>Those that failed, the first five hundred by each limit and by none.</summary>
+    /// <summary>
+    /// Those that failed: every GET, and of the POSTs of each phase the first five hundred by each limit and by none.
+    /// </summary>
     public IReadOnlyCollection<FailedRequest> Failures => _failures;
 
     /// <summary>The ids of the POSTs that were answered.</summary>
@@ -206,8 +208,11 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             var route = string.Join(", ", attempts.Select(each => $"{each.Backend} {each.Outcome} {each.Duration}"));
             var now = Stopwatch.GetTimestamp();
             failed = new FailedRequest(id, number, isWrite, due, now, limit, isResponse, $"{failure} [{route}]");
-            // Of each kind, so that many of one do not hide another.
-            if (_kept.AddOrUpdate(limit ?? "", 1, static (_, count) => count + 1) <= MaxFailuresKept)
+            // Each GET is judged. Many POSTs may fail in a long run; those of one kind must not hide another.
+            if (
+                !isWrite
+                || _writesKept.AddOrUpdate((phase, limit), 1, static (_, count) => count + 1) <= MaxWriteFailuresKept
+            )
             {
                 _failures.Enqueue(failed);
             }
