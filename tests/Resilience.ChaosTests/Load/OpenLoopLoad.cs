@@ -28,6 +28,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private readonly ConcurrentQueue<FailedRequest> _failures = new();
     private readonly ConcurrentDictionary<(Phase Phase, string? Limit), int> _writesKept = new();
     private readonly ConcurrentQueue<long> _writesAnswered = new();
+    private readonly ConcurrentDictionary<long, byte> _underWay = new();
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly object _beginning = new();
@@ -101,6 +102,17 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     public Task MoreByAsync(string backend, int count) =>
         UntilAsync(() => AnsweredBy(backend), count, $"were answered by {backend}");
 
+    /// <summary>Returns when all that have begun by now have ended, well or not.</summary>
+    public Task EarlierEndAsync()
+    {
+        var begun = Begun;
+        return Eventually.BecomesTrueAsync(
+            () => _underWay.Keys.All(number => number >= begun),
+            ChaosSettings.Patience,
+            $"the first {begun} requests have ended"
+        );
+    }
+
     /// <summary>Sends no more, and returns when those that are under way have ended.</summary>
     public async Task StopAsync()
     {
@@ -144,6 +156,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 break;
             }
 
+            _underWay.TryAdd(number, 0);
             lock (_beginning)
             {
                 _begun++;
@@ -190,7 +203,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 // A response cannot carry the reason; the count of refused retries is held against these in the end.
                 limit =
                     isWrite ? Limit.Method
-                    : attempts.Count >= MaxAttempts ? Limit.Attempts
+                    : CountedOf(attempts) >= MaxAttempts ? Limit.Attempts
                     : Limit.Budget;
             }
         }
@@ -218,9 +231,20 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             }
         }
 
-        var paid = attempts.Count(each => !each.Outcome.NeverSent);
-        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries: Math.Max(0, paid - 1));
+        // The budget pays for what follows an attempt that counted.
+        var retries = CountedOf(attempts.SkipLast(1));
+        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries);
+        _underWay.TryRemove(number, out _);
         Interlocked.Increment(ref _ended);
+    }
+
+    /// <summary>
+    /// How many of a request's attempts counted: not those that never reached a backend which it had not tried before.
+    /// </summary>
+    private static int CountedOf(IEnumerable<AttemptRecord> attempts)
+    {
+        var tried = new HashSet<string>();
+        return attempts.Count(each => !tried.Add(each.Backend) || !each.Outcome.NeverSent);
     }
 
     private static string? LimitOf(Exception problem, IReadOnlyList<AttemptRecord> attempts) =>
@@ -231,6 +255,6 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             ObjectDisposedException => Limit.Disposal,
             { Data: var data } when data.Contains(RetryPolicy.BudgetExhaustedKey) => Limit.Budget,
             TaskCanceledException { InnerException: TimeoutException } => Limit.Time,
-            _ => attempts.Count(each => !each.Outcome.NeverSent) >= MaxAttempts ? Limit.Attempts : null,
+            _ => CountedOf(attempts) >= MaxAttempts ? Limit.Attempts : null,
         };
 }
