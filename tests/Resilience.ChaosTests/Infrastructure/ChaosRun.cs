@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Resilience.Backends;
 using Resilience.ChaosTests.Load;
 using Resilience.IntegrationTests.Infrastructure;
+using Resilience.Retries;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
@@ -28,12 +29,19 @@ internal sealed class ChaosRun : IAsyncDisposable
     private TimeSpan? _recovered;
     private int _ejections;
 
-    private ChaosRun(string name, string prefix, ResilientClient client, Connections connections)
+    private ChaosRun(
+        string name,
+        string prefix,
+        ResilientClient client,
+        Connections connections,
+        RetryBudgetOptions budget
+    )
     {
         _name = name;
         _connections = connections;
         Prefix = prefix;
         Client = client;
+        Budget = budget;
         _subscription = client.Pool.Subscribe(Note);
         Load = OpenLoopLoad.Start(client.Http, ChaosSettings.Rate, prefix, _before);
     }
@@ -47,6 +55,12 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
+
+    /// <summary>The backend that another one passes on to, if there is one: what it sees has been counted there.</summary>
+    public string? Behind { get; set; }
+
+    /// <summary>The terms of the pool's budget of retries.</summary>
+    public RetryBudgetOptions Budget { get; }
 
     /// <summary>How many retries were not made for want of budget or of a backend.</summary>
     public long SuppressedByLimit => _suppressed.ByLimit;
@@ -62,7 +76,8 @@ internal sealed class ChaosRun : IAsyncDisposable
         string name,
         string prefix,
         ResilientClient client,
-        Connections connections
+        Connections connections,
+        RetryBudgetOptions budget
     )
     {
         // What the first requests of a process cost is nobody's figure, nor is what a first connection costs.
@@ -76,7 +91,7 @@ internal sealed class ChaosRun : IAsyncDisposable
             }
         }
 
-        var run = new ChaosRun(name, prefix, client, connections);
+        var run = new ChaosRun(name, prefix, client, connections, budget);
         await run.GoOnAsync();
         return run;
     }

@@ -233,7 +233,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
 
         // The budget pays for what follows an attempt that counted.
         var retries = CountedOf(attempts.SkipLast(1));
-        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries);
+        phase.Add(Stopwatch.GetElapsedTime(due), failed, retries);
         _underWay.TryRemove(number, out _);
         Interlocked.Increment(ref _ended);
     }

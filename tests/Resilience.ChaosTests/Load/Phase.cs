@@ -7,7 +7,6 @@ internal sealed class Phase(string name)
     private int _readsFailed;
     private int _readsLimited;
     private int _writesFailed;
-    private int _sends;
     private int _retries;
 
     public string Name => name;
@@ -27,20 +26,15 @@ internal sealed class Phase(string name)
     /// <summary>Requests that must not be repeated and failed.</summary>
     public int WritesFailed => Volatile.Read(ref _writesFailed);
 
-    /// <summary>How often they were sent, those sendings included that never reached a backend.</summary>
-    public int Sends => Volatile.Read(ref _sends);
-
     /// <summary>Sendings beyond the first that the budget had to pay for.</summary>
     public int Retries => Volatile.Read(ref _retries);
 
     /// <param name="latency">From when it was due to its end.</param>
     /// <param name="failure">What became of it; <see langword="null"/> if it was answered.</param>
-    /// <param name="sends">How often it was sent.</param>
-    /// <param name="retries">How many of these the budget paid for.</param>
-    public void Add(TimeSpan latency, FailedRequest? failure, int sends, int retries)
+    /// <param name="retries">How many of its sendings the budget paid for.</param>
+    public void Add(TimeSpan latency, FailedRequest? failure, int retries)
     {
         Latencies.Add(latency);
-        Interlocked.Add(ref _sends, sends);
         Interlocked.Add(ref _retries, retries);
         switch (failure)
         {

@@ -103,6 +103,7 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
             "HAProxy: its only server dies",
             options => options.Add(Backends.A, Backends.C).AddBackend(server.Address.ToString(), "haproxy")
         );
+        run.Behind = Backends.B.Name;
 
         await run.StrikeAsync(Backends.B.KillAsync);
         await run.IsAvoidedAsync("haproxy");

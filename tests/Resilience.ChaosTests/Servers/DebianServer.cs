@@ -89,7 +89,7 @@ internal sealed class DebianServer : IAsyncDisposable
 
     /// <summary>Starts an HAProxy that answers everything, or passes it on to a server.</summary>
     /// <param name="folder">Where it may write.</param>
-    /// <param name="ledger">The file that it writes a line into for each request that it answers.</param>
+    /// <param name="ledger">The file that it writes a line into for each request, whoever answers it.</param>
     /// <param name="server">The server to pass everything on to; none if null.</param>
     public static Task<DebianServer> StartHaproxyAsync(string folder, string ledger, Uri? server = null)
     {
@@ -100,7 +100,7 @@ internal sealed class DebianServer : IAsyncDisposable
                     http-request return status 200 content-type text/plain string "haproxy"
                 """
             : $"""
-                    log-format "passed on"
+                    log-format "passed %HM %[capture.req.hdr(0)]"
                     retries 0
                     server one {server.Authority}
                 """;
