@@ -23,6 +23,7 @@ internal sealed class ChaosRun : IAsyncDisposable
     private readonly Connections _connections;
     private readonly IDisposable _subscription;
     private readonly string _name;
+    private IReadOnlyList<string> _outBeforeCure = [];
     private long _struckAt;
     private long _curedAt;
     private TimeSpan? _avoided;
@@ -115,9 +116,10 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>Undoes it; what is due from then on belongs to the phase after it.</summary>
     public async Task CureAsync(Func<Task> cure)
     {
+        _outBeforeCure = [.. Client.Pool.Backends.Where(each => !each.IsAlive).Select(each => each.Name)];
         await cure();
-        Load.Enter(_after);
         _curedAt = Stopwatch.GetTimestamp();
+        Load.Enter(_after);
     }
 
     /// <inheritdoc cref="CureAsync(Func{Task})"/>
@@ -139,11 +141,33 @@ internal sealed class ChaosRun : IAsyncDisposable
         _avoided = Stopwatch.GetElapsedTime(_struckAt, _out[backend]);
     }
 
-    /// <summary>Returns when the cured backend has answered again, and takes the time that it took.</summary>
+    /// <summary>
+    /// Returns when that backend is out of the rotation at this moment: it has been back since it was first avoided, if a
+    /// fault lasts for longer than an ejection.
+    /// </summary>
+    public Task IsOutAsync(string backend) =>
+        Eventually.BecomesTrueAsync(
+            () => !Client[backend].IsAlive,
+            ChaosSettings.Patience,
+            $"{backend} is out of the rotation again"
+        );
+
+    /// <summary>
+    /// Returns when the cured backend has answered a request that was begun after its cure, and takes the time that it
+    /// took, of several backends the longest, if there was anywhere to come back from.
+    /// </summary>
     public async Task IsBackAsync(string backend)
     {
-        await Load.MoreByAsync(backend, 1);
-        _recovered = Stopwatch.GetElapsedTime(_curedAt);
+        await Eventually.BecomesTrueAsync(
+            () => _after.FirstAnswerBy(backend) is not null,
+            ChaosSettings.Patience,
+            $"{backend} has answered what was begun after its cure"
+        );
+        if (_outBeforeCure.Contains(backend))
+        {
+            var back = Stopwatch.GetElapsedTime(_curedAt, _after.FirstAnswerBy(backend)!.Value);
+            _recovered = back > _recovered ? back : _recovered ?? back;
+        }
     }
 
     /// <summary>Returns when enough more requests for figures have ended.</summary>

@@ -190,6 +190,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             if (response.IsSuccessStatusCode)
             {
                 _answers.AddOrUpdate(attempts[^1].Backend, 1, static (_, count) => count + 1);
+                phase.NoteAnswer(attempts[^1].Backend);
                 Interlocked.Increment(ref _answered);
                 if (isWrite)
                 {

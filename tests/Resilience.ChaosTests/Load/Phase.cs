@@ -1,8 +1,12 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
 namespace Resilience.ChaosTests.Load;
 
 /// <summary>What became of the requests that were meant to begin within one phase of a scenario. Thread-safe.</summary>
 internal sealed class Phase(string name)
 {
+    private readonly ConcurrentDictionary<string, long> _firstAnswers = new();
     private int _requests;
     private int _readsFailed;
     private int _readsLimited;
@@ -28,6 +32,12 @@ internal sealed class Phase(string name)
 
     /// <summary>Sendings beyond the first that the budget had to pay for.</summary>
     public int Retries => Volatile.Read(ref _retries);
+
+    /// <summary>When that backend first answered one of them well, as a timestamp; <see langword="null"/> if it has not.</summary>
+    public long? FirstAnswerBy(string backend) => _firstAnswers.TryGetValue(backend, out var at) ? at : null;
+
+    /// <summary>That backend has answered one of them well.</summary>
+    public void NoteAnswer(string backend) => _firstAnswers.TryAdd(backend, Stopwatch.GetTimestamp());
 
     /// <param name="latency">From when it was due to its end.</param>
     /// <param name="failure">What became of it; <see langword="null"/> if it was answered.</param>

@@ -52,6 +52,7 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(() => Backends.B.SetFaultAsync("delay", TimeSpan.FromMilliseconds(600)));
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -88,6 +89,7 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(() => Backends.B.SetFaultAsync(fault, strikesHealth: true));
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();

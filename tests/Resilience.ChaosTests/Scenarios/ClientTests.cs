@@ -32,6 +32,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
             }
         });
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -54,6 +55,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
             }
         });
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();

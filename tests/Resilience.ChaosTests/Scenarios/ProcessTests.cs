@@ -15,6 +15,7 @@ public sealed class ProcessTests(ChaosBackends backends, ITestOutputHelper outpu
         await run.StrikeAsync(Backends.B.KillAsync);
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(Backends.B.RestartAsync);
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -30,6 +31,7 @@ public sealed class ProcessTests(ChaosBackends backends, ITestOutputHelper outpu
         await run.StrikeAsync(Backends.B.Freeze);
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(Backends.B.Resume);
         await run.IsBackAsync("b");
         await run.GoOnAsync();

@@ -29,6 +29,7 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(server.KillAsync);
         await run.IsAvoidedAsync(name);
         await run.GoOnAsync();
+        await run.IsOutAsync(name);
         await run.CureAsync(server.StartAgainAsync);
         await run.IsBackAsync(name);
         await run.GoOnAsync();
@@ -44,6 +45,7 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(server.Freeze);
         await run.IsAvoidedAsync("nginx");
         await run.GoOnAsync();
+        await run.IsOutAsync("nginx");
         await run.CureAsync(server.Resume);
         await run.IsBackAsync("nginx");
         await run.GoOnAsync();
@@ -108,6 +110,7 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(Backends.B.KillAsync);
         await run.IsAvoidedAsync("haproxy");
         await run.GoOnAsync();
+        await run.IsOutAsync("haproxy");
         await run.CureAsync(Backends.B.RestartAsync);
         await run.IsBackAsync("haproxy");
         await run.GoOnAsync();
