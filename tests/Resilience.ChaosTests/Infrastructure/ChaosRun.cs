@@ -15,7 +15,7 @@ internal sealed class ChaosRun : IAsyncDisposable
 {
     private static int HasWarmedUp;
 
-    private readonly ConcurrentDictionary<string, long> _out = new();
+    private readonly ConcurrentDictionary<string, long> _firstOut = new();
     private readonly Phase _before = new("before");
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
@@ -109,7 +109,7 @@ internal sealed class ChaosRun : IAsyncDisposable
     public async Task StrikeAsync(Func<Task> fault)
     {
         Load.Enter(_during);
-        _struckAt = Stopwatch.GetTimestamp();
+        Volatile.Write(ref _struckAt, Stopwatch.GetTimestamp());
         await fault();
     }
 
@@ -134,11 +134,11 @@ internal sealed class ChaosRun : IAsyncDisposable
     public async Task IsAvoidedAsync(string backend)
     {
         await Eventually.BecomesTrueAsync(
-            () => _out.TryGetValue(backend, out var at) && at >= _struckAt,
+            () => _firstOut.ContainsKey(backend),
             ChaosSettings.Patience,
             $"{backend} is out of the rotation"
         );
-        _avoided = Stopwatch.GetElapsedTime(_struckAt, _out[backend]);
+        _avoided = Stopwatch.GetElapsedTime(_struckAt, _firstOut[backend]);
     }
 
     /// <summary>
@@ -178,7 +178,15 @@ internal sealed class ChaosRun : IAsyncDisposable
     {
         await Load.StopAsync();
         _subscription.Dispose();
-        return new ScenarioRow(_name, _before, _during, _after, _avoided, _recovered, _connections.Opened);
+        return new ScenarioRow(
+            _name,
+            _before,
+            _during,
+            _after,
+            _avoided ?? FirstAvoided(),
+            _recovered,
+            _connections.Opened
+        );
     }
 
     /// <summary>Returns when every socket that the pool's transports have opened is closed.</summary>
@@ -202,12 +210,19 @@ internal sealed class ChaosRun : IAsyncDisposable
         _suppressed.Dispose();
     }
 
+    /// <summary>From the fault to the first state change that took any backend out before the cure, if one did.</summary>
+    private TimeSpan? FirstAvoided()
+    {
+        var outs = _firstOut.Values.Where(at => _curedAt == 0 || at <= _curedAt).ToList();
+        return outs.Count == 0 ? null : Stopwatch.GetElapsedTime(_struckAt, outs.Min());
+    }
+
     private void Note(PoolEvent item)
     {
         switch (item)
         {
-            case BackendStateChanged { To.State: BackendState.Unhealthy } change:
-                _out[change.Backend.Name] = Stopwatch.GetTimestamp();
+            case BackendStateChanged { To.State: BackendState.Unhealthy } change when Volatile.Read(ref _struckAt) != 0:
+                _firstOut.TryAdd(change.Backend.Name, Stopwatch.GetTimestamp());
                 break;
             case BackendEjected { IsEnforced: true }:
                 Interlocked.Increment(ref _ejections);
