@@ -27,6 +27,9 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
 
     private protected ITestOutputHelper Output => output;
 
+    /// <summary>Whether the pools of the short version probe, and often; those of the long one do as by default.</summary>
+    private protected virtual bool ProbesOften => true;
+
     public override async Task InitializeAsync()
     {
         await base.InitializeAsync();
@@ -184,12 +187,17 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     }
 
     /// <summary>Back soon in the short version; by the library's own defaults in the long one.</summary>
-    private static void Hasten(ResilientBackendsOptions options)
+    private void Hasten(ResilientBackendsOptions options)
     {
         if (ChaosSettings.IsLong)
         {
             options.HealthCheck.Enabled = true;
             return;
+        }
+
+        if (ProbesOften)
+        {
+            options.ProbeOften();
         }
 
         options.ForgiveSoon();
