@@ -1,4 +1,5 @@
 using Resilience.ChaosTests.Infrastructure;
+using Resilience.ChaosTests.Load;
 using Resilience.DependencyInjection;
 using Xunit.Abstractions;
 
@@ -83,6 +84,43 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await run.GoOnAsync();
 
         await EndAsync(run);
+    }
+
+    [Fact]
+    public async Task TwoOfThree_BeyondTheBudget_GetsFailByItAloneAndTheServersSeeNoMoreThanItPaysFor()
+    {
+        var run = await BeginAsync(
+            "two of three fail, beyond the budget",
+            options =>
+            {
+                // Nothing takes them out: two of three GETs need another attempt, and every third a third one.
+                options.PassiveHealth.Enabled = false;
+                options.CircuitBreaker.Enabled = false;
+                options.Retry.Budget.MinimumPerSecond = 1;
+                options.Retry.Budget.Ratio = 0.02;
+            }
+        );
+
+        await run.StrikeAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("503");
+            await Backends.C.SetFaultAsync("abort");
+        });
+        await run.GoOnAsync();
+        await run.GoOnAsync();
+        await run.CureAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("none");
+            await Backends.C.SetFaultAsync("none");
+        });
+        await run.GoOnAsync();
+
+        await EndAsync(run, failure => failure.Limit == Limit.Budget && run.WasDuring(failure));
+        run.Load.Failures.Where(each => !each.IsWrite)
+            .Select(each => each.IsResponse)
+            .Distinct()
+            .Should()
+            .BeEquivalentTo([true, false], "some fail by a status, some by a lost connection");
     }
 
     private async Task EndureAsync(string name, string fault, Action<ResilientBackendsOptions>? configure = null)
