@@ -69,6 +69,9 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
 
+    /// <summary>How many connections the pool has open.</summary>
+    public int ConnectionsOpen => _connections.Open;
+
     /// <summary>How many ejections there have been.</summary>
     public int Ejections => Volatile.Read(ref _ejections);
 

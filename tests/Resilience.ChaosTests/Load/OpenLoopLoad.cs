@@ -27,7 +27,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private readonly ConcurrentDictionary<string, int> _answers = new();
     private readonly ConcurrentQueue<FailedRequest> _failures = new();
     private readonly ConcurrentDictionary<(Phase Phase, string? Limit), int> _writesKept = new();
-    private readonly ConcurrentQueue<long> _writesAnswered = new();
+    private readonly NumberSet _writesAnswered = new();
     private readonly ConcurrentDictionary<long, byte> _underWay = new();
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -65,7 +65,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     public IReadOnlyCollection<FailedRequest> Failures => _failures;
 
     /// <summary>The ids of the POSTs that were answered.</summary>
-    public IEnumerable<string> WritesAnswered => _writesAnswered.Select(IdOf);
+    public IEnumerable<string> WritesAnswered => _writesAnswered.ToList().Select(write => IdOf(write * WriteEvery));
 
     /// <param name="client">Sends the requests, to relative addresses.</param>
     /// <param name="perSecond">How many.</param>
@@ -194,7 +194,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 Interlocked.Increment(ref _answered);
                 if (isWrite)
                 {
-                    _writesAnswered.Enqueue(number);
+                    _writesAnswered.Add((int)(number / WriteEvery));
                 }
             }
             else
