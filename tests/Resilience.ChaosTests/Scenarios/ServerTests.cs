@@ -37,17 +37,19 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await EndAsync(run);
     }
 
-    [SkippableFact]
-    public async Task Stopped_Nginx_NoGetFails()
+    [SkippableTheory]
+    [InlineData("nginx")]
+    [InlineData("haproxy")]
+    public async Task Stopped_NoGetFails(string name)
     {
-        var (run, server) = await BeginAsync("nginx", "SIGSTOP, SIGCONT");
+        var (run, server) = await BeginAsync(name, "SIGSTOP, SIGCONT");
 
         await run.StrikeAsync(server.Freeze);
-        await run.IsAvoidedAsync("nginx");
+        await run.IsAvoidedAsync(name);
         await run.GoOnAsync();
-        await run.IsOutAsync("nginx");
+        await run.IsOutAsync(name);
         await run.CureAsync(server.Resume);
-        await run.IsBackAsync("nginx");
+        await run.IsBackAsync(name);
         await run.GoOnAsync();
 
         await EndAsync(run);
