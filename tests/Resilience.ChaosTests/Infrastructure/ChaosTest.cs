@@ -16,7 +16,7 @@ namespace Resilience.ChaosTests.Infrastructure;
 public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output) : ResilienceTest
 {
     /// <summary>Of the clients by which the test tells each backend what to do, and of what runs the test.</summary>
-    private const int OtherTimers = 5;
+    private protected const int OtherTimers = 5;
 
     private static int LastScenario;
 
@@ -178,6 +178,11 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
             Limits.Wait,
             $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
         );
+        AssertNoneFailedUnseen();
+    }
+
+    private protected void AssertNoneFailedUnseen()
+    {
         GC.Collect();
         GC.WaitForPendingFinalizers();
         lock (_unobserved)

@@ -193,6 +193,65 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
         );
     }
 
+    [Fact]
+    public async Task Dispose_ThirtyPoolsThatProbeAndMeetAFault_LeaveNeitherTimersNorMemory()
+    {
+        // One timer of each would go unnoticed among those of a single pool, and thirty would not.
+        const int Times = 6;
+        const int AtOnce = 5;
+        var timersBefore = Timer.ActiveCount;
+        await Backends.B.SetFaultAsync("503", strikesHealth: true);
+
+        var pools = new List<WeakReference<BackendPool>>();
+        for (var time = 0; time < Times; time++)
+        {
+            pools.AddRange(await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => ProbeStrikeAndDisposeAsync())));
+        }
+
+        await Eventually.BecomesTrueAsync(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                // A task that never ends would hold its pool.
+                return pools.TrueForAll(each => !each.TryGetTarget(out _))
+                    && Timer.ActiveCount <= timersBefore + OtherTimers;
+            },
+            Limits.Wait,
+            $"of {pools.Count} pools neither memory nor a timer is left"
+        );
+        AssertNoneFailedUnseen();
+    }
+
+    /// <summary>Not by the base, which holds on to whatever it has watched.</summary>
+    private async Task<WeakReference<BackendPool>> ProbeStrikeAndDisposeAsync()
+    {
+        var connections = new Connections();
+        var services = new ServiceCollection();
+        services
+            .AddResilientBackends(PoolName, options => options.Add(Backends.All).ProbeOften().ForgiveSoon())
+            .ConfigureTransport(connections.Watch);
+        services.AddHttpClient("test").UseResilientBackends(PoolName);
+        try
+        {
+            await using var provider = services.BuildServiceProvider();
+            var pool = provider.GetRequiredKeyedService<BackendPool>(PoolName);
+            using var http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("test");
+            await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => http.GetStringAsync(Relative("work?ms=1"))));
+            await Eventually.BecomesTrueAsync(
+                () => pool.Find("b") is { ActiveVerdict: ActiveVerdict.Unhealthy },
+                Limits.Wait,
+                "the probes have met the fault"
+            );
+            return new WeakReference<BackendPool>(pool);
+        }
+        finally
+        {
+            // The timers that look after connections are the transport's, which outlives its pool.
+            connections.End();
+        }
+    }
+
     /// <summary>Not by the base, which holds on to whatever it has watched.</summary>
     private async Task<WeakReference<BackendPool>> UseAndDisposeAsync()
     {
