@@ -36,11 +36,17 @@ public sealed class ChaosBackends : IAsyncLifetime
     /// <summary>A file beside the ledgers.</summary>
     internal string LedgerOf(string name) => Path.Combine(_folder.FullName, name);
 
-    /// <summary>Everything that has arrived at any of them whose id has that prefix: <c>method id</c>, each as often.</summary>
-    internal IReadOnlyList<string> Arrived(string prefix) =>
+    /// <summary>
+    /// Everything that has arrived at any of them, or at a server with a ledger beside theirs, whose id has that prefix:
+    /// <c>method id</c>, each as often, and <c>passed method id</c> where a server only passes it on.
+    /// </summary>
+    /// <param name="prefix">What the ids begin with.</param>
+    /// <param name="behind">A backend to which another server passes on, if its own ledger is to be left out.</param>
+    internal IReadOnlyList<string> Arrived(string prefix, string? behind = null) =>
         [
             .. _folder
                 .EnumerateFiles()
+                .Where(file => file.Name != behind)
                 .SelectMany(file => File.ReadLines(file.FullName))
                 .Where(line => line.Contains($" {prefix}-", StringComparison.Ordinal)),
         ];

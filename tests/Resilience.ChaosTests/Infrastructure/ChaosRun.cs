@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Resilience.Backends;
 using Resilience.ChaosTests.Load;
 using Resilience.IntegrationTests.Infrastructure;
+using Resilience.Retries;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
@@ -14,7 +15,7 @@ internal sealed class ChaosRun : IAsyncDisposable
 {
     private static int HasWarmedUp;
 
-    private readonly ConcurrentDictionary<string, long> _out = new();
+    private readonly ConcurrentDictionary<string, long> _firstOut = new();
     private readonly Phase _before = new("before");
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
@@ -22,18 +23,26 @@ internal sealed class ChaosRun : IAsyncDisposable
     private readonly Connections _connections;
     private readonly IDisposable _subscription;
     private readonly string _name;
+    private IReadOnlyList<string> _outBeforeCure = [];
     private long _struckAt;
     private long _curedAt;
     private TimeSpan? _avoided;
     private TimeSpan? _recovered;
     private int _ejections;
 
-    private ChaosRun(string name, string prefix, ResilientClient client, Connections connections)
+    private ChaosRun(
+        string name,
+        string prefix,
+        ResilientClient client,
+        Connections connections,
+        RetryBudgetOptions budget
+    )
     {
         _name = name;
         _connections = connections;
         Prefix = prefix;
         Client = client;
+        Budget = budget;
         _subscription = client.Pool.Subscribe(Note);
         Load = OpenLoopLoad.Start(client.Http, ChaosSettings.Rate, prefix, _before);
     }
@@ -48,11 +57,20 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
 
+    /// <summary>The backend that another one passes on to, if there is one: what it sees has been counted there.</summary>
+    public string? Behind { get; set; }
+
+    /// <summary>The terms of the pool's budget of retries.</summary>
+    public RetryBudgetOptions Budget { get; }
+
     /// <summary>How many retries were not made for want of budget or of a backend.</summary>
     public long SuppressedByLimit => _suppressed.ByLimit;
 
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
+
+    /// <summary>How many connections the pool has open.</summary>
+    public int ConnectionsOpen => _connections.Open;
 
     /// <summary>How many ejections there have been.</summary>
     public int Ejections => Volatile.Read(ref _ejections);
@@ -62,7 +80,8 @@ internal sealed class ChaosRun : IAsyncDisposable
         string name,
         string prefix,
         ResilientClient client,
-        Connections connections
+        Connections connections,
+        RetryBudgetOptions budget
     )
     {
         // What the first requests of a process cost is nobody's figure, nor is what a first connection costs.
@@ -76,7 +95,7 @@ internal sealed class ChaosRun : IAsyncDisposable
             }
         }
 
-        var run = new ChaosRun(name, prefix, client, connections);
+        var run = new ChaosRun(name, prefix, client, connections, budget);
         await run.GoOnAsync();
         return run;
     }
@@ -93,16 +112,17 @@ internal sealed class ChaosRun : IAsyncDisposable
     public async Task StrikeAsync(Func<Task> fault)
     {
         Load.Enter(_during);
-        _struckAt = Stopwatch.GetTimestamp();
+        Volatile.Write(ref _struckAt, Stopwatch.GetTimestamp());
         await fault();
     }
 
     /// <summary>Undoes it; what is due from then on belongs to the phase after it.</summary>
     public async Task CureAsync(Func<Task> cure)
     {
+        _outBeforeCure = [.. Client.Pool.Backends.Where(each => !each.IsAlive).Select(each => each.Name)];
         await cure();
-        Load.Enter(_after);
         _curedAt = Stopwatch.GetTimestamp();
+        Load.Enter(_after);
     }
 
     /// <inheritdoc cref="CureAsync(Func{Task})"/>
@@ -117,18 +137,40 @@ internal sealed class ChaosRun : IAsyncDisposable
     public async Task IsAvoidedAsync(string backend)
     {
         await Eventually.BecomesTrueAsync(
-            () => _out.TryGetValue(backend, out var at) && at >= _struckAt,
+            () => _firstOut.ContainsKey(backend),
             ChaosSettings.Patience,
             $"{backend} is out of the rotation"
         );
-        _avoided = Stopwatch.GetElapsedTime(_struckAt, _out[backend]);
+        _avoided = Stopwatch.GetElapsedTime(_struckAt, _firstOut[backend]);
     }
 
-    /// <summary>Returns when the cured backend has answered again, and takes the time that it took.</summary>
+    /// <summary>
+    /// Returns when that backend is out of the rotation at this moment: it has been back since it was first avoided, if a
+    /// fault lasts for longer than an ejection.
+    /// </summary>
+    public Task IsOutAsync(string backend) =>
+        Eventually.BecomesTrueAsync(
+            () => !Client[backend].IsAlive,
+            ChaosSettings.Patience,
+            $"{backend} is out of the rotation again"
+        );
+
+    /// <summary>
+    /// Returns when the cured backend has answered a request that was begun after its cure, and takes the time that it
+    /// took, of several backends the longest, if there was anywhere to come back from.
+    /// </summary>
     public async Task IsBackAsync(string backend)
     {
-        await Load.MoreByAsync(backend, 1);
-        _recovered = Stopwatch.GetElapsedTime(_curedAt);
+        await Eventually.BecomesTrueAsync(
+            () => _after.FirstAnswerBy(backend) is not null,
+            ChaosSettings.Patience,
+            $"{backend} has answered what was begun after its cure"
+        );
+        if (_outBeforeCure.Contains(backend))
+        {
+            var back = Stopwatch.GetElapsedTime(_curedAt, _after.FirstAnswerBy(backend)!.Value);
+            _recovered = back > _recovered ? back : _recovered ?? back;
+        }
     }
 
     /// <summary>Returns when enough more requests for figures have ended.</summary>
@@ -139,7 +181,15 @@ internal sealed class ChaosRun : IAsyncDisposable
     {
         await Load.StopAsync();
         _subscription.Dispose();
-        return new ScenarioRow(_name, _before, _during, _after, _avoided, _recovered, _connections.Opened);
+        return new ScenarioRow(
+            _name,
+            _before,
+            _during,
+            _after,
+            _avoided ?? FirstAvoided(),
+            _recovered,
+            _connections.Opened
+        );
     }
 
     /// <summary>Returns when every socket that the pool's transports have opened is closed.</summary>
@@ -163,12 +213,19 @@ internal sealed class ChaosRun : IAsyncDisposable
         _suppressed.Dispose();
     }
 
+    /// <summary>From the fault to the first state change that took any backend out before the cure, if one did.</summary>
+    private TimeSpan? FirstAvoided()
+    {
+        var outs = _firstOut.Values.Where(at => _curedAt == 0 || at <= _curedAt).ToList();
+        return outs.Count == 0 ? null : Stopwatch.GetElapsedTime(_struckAt, outs.Min());
+    }
+
     private void Note(PoolEvent item)
     {
         switch (item)
         {
-            case BackendStateChanged { To.State: BackendState.Unhealthy } change:
-                _out[change.Backend.Name] = Stopwatch.GetTimestamp();
+            case BackendStateChanged { To.State: BackendState.Unhealthy } change when Volatile.Read(ref _struckAt) != 0:
+                _firstOut.TryAdd(change.Backend.Name, Stopwatch.GetTimestamp());
                 break;
             case BackendEjected { IsEnforced: true }:
                 Interlocked.Increment(ref _ejections);

@@ -42,8 +42,9 @@ internal sealed class RandomScript
     }
 
     /// <summary>
-    /// Plays it; every backend is well in the end. Where only one may be ill at a time, the next falls ill when that one is
-    /// back in the rotation, and not only well: as long as its circuit is open it takes no traffic.
+    /// Plays it; every backend is well in the end. Where only one may be ill at a time, the next falls ill when nobody
+    /// waits for that one any more and it is back in the rotation, and not only well: a request that it let hang would
+    /// meet the next one too, and as long as its circuit is open it takes no traffic.
     /// </summary>
     public async Task PlayAsync(ChaosRun run, IReadOnlyList<BackendProcess> backends)
     {
@@ -53,6 +54,7 @@ internal sealed class RandomScript
             await (step.Cures ? step.Affliction.Cure(backend) : step.Affliction.Strike(backend));
             if (step.Cures && _atOnce == 1)
             {
+                await run.Load.EarlierEndAsync();
                 await run.Load.MoreByAsync(backend.Name, 1);
                 await Eventually.BecomesTrueAsync(
                     () => run.Client[backend.Name].IsAlive,

@@ -21,10 +21,17 @@ internal sealed record ScenarioRow(
 
     private static readonly Lock Writing = new();
 
+    /// <summary>How often a server has seen one of the requests, by the servers' own ledgers.</summary>
+    public int Arrived { get; init; }
+
     private IEnumerable<Phase> Phases => [Before, During, After];
 
     public int Requests => Phases.Sum(phase => phase.Requests);
 
+    /// <summary>Requests that may be repeated and failed all the same, by a limit or by none.</summary>
+    public int FailedReads => Phases.Sum(phase => phase.ReadsFailed + phase.ReadsLimited);
+
+    /// <summary>Sendings beyond the first that the budget had to pay for, by the client's own records.</summary>
     public int Retries => Phases.Sum(phase => phase.Retries);
 
     /// <summary>Adds it to the file, if there is one.</summary>
@@ -44,7 +51,7 @@ internal sealed record ScenarioRow(
             CultureInfo.InvariantCulture,
             $"| {Name} | {Requests} | {Phases.Sum(phase => phase.ReadsFailed)} | {Phases.Sum(phase => phase.ReadsLimited)} | {Phases.Sum(phase => phase.WritesFailed)}"
                 + $" | {Times(Before)} | {Times(During)} | {Times(After)} | {Seconds(Avoided)} | {Seconds(Recovered)}"
-                + $" | {Phases.Sum(phase => phase.Sends) / (double)Math.Max(1, Requests):0.000} | {ConnectionsOpened} |"
+                + $" | {Arrived / (double)Math.Max(1, Requests):0.000} | {ConnectionsOpened} |"
         );
 
     private static string Times(Phase phase) =>

@@ -17,7 +17,7 @@ namespace Resilience.ChaosTests.Load;
 internal sealed class OpenLoopLoad : IAsyncDisposable
 {
     private const int WriteEvery = 5;
-    private const int MaxFailuresKept = 500;
+    private const int MaxWriteFailuresKept = 500;
 
     private static readonly int MaxAttempts = new RetryOptions().MaxAttempts;
 
@@ -26,8 +26,9 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
 
     private readonly ConcurrentDictionary<string, int> _answers = new();
     private readonly ConcurrentQueue<FailedRequest> _failures = new();
-    private readonly ConcurrentDictionary<string, int> _kept = new();
-    private readonly ConcurrentQueue<long> _writesAnswered = new();
+    private readonly ConcurrentDictionary<(Phase Phase, string? Limit), int> _writesKept = new();
+    private readonly NumberSet _writesAnswered = new();
+    private readonly ConcurrentDictionary<long, byte> _underWay = new();
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly object _beginning = new();
@@ -58,11 +59,13 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     /// <summary>How many were answered with a 2xx, whole.</summary>
     public int Answered => Volatile.Read(ref _answered);
 
-    /// <summary>Those that failed, the first five hundred by each limit and by none.</summary>
+    /// <summary>
+    /// Those that failed: every GET, and of the POSTs of each phase the first five hundred by each limit and by none.
+    /// </summary>
     public IReadOnlyCollection<FailedRequest> Failures => _failures;
 
     /// <summary>The ids of the POSTs that were answered.</summary>
-    public IEnumerable<string> WritesAnswered => _writesAnswered.Select(IdOf);
+    public IEnumerable<string> WritesAnswered => _writesAnswered.ToList().Select(write => IdOf(write * WriteEvery));
 
     /// <param name="client">Sends the requests, to relative addresses.</param>
     /// <param name="perSecond">How many.</param>
@@ -98,6 +101,17 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     /// <summary>Returns when that backend has answered that many more.</summary>
     public Task MoreByAsync(string backend, int count) =>
         UntilAsync(() => AnsweredBy(backend), count, $"were answered by {backend}");
+
+    /// <summary>Returns when all that have begun by now have ended, well or not.</summary>
+    public Task EarlierEndAsync()
+    {
+        var begun = Begun;
+        return Eventually.BecomesTrueAsync(
+            () => _underWay.Keys.All(number => number >= begun),
+            ChaosSettings.Patience,
+            $"the first {begun} requests have ended"
+        );
+    }
 
     /// <summary>Sends no more, and returns when those that are under way have ended.</summary>
     public async Task StopAsync()
@@ -142,6 +156,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 break;
             }
 
+            _underWay.TryAdd(number, 0);
             lock (_beginning)
             {
                 _begun++;
@@ -175,10 +190,11 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             if (response.IsSuccessStatusCode)
             {
                 _answers.AddOrUpdate(attempts[^1].Backend, 1, static (_, count) => count + 1);
+                phase.NoteAnswer(attempts[^1].Backend);
                 Interlocked.Increment(ref _answered);
                 if (isWrite)
                 {
-                    _writesAnswered.Enqueue(number);
+                    _writesAnswered.Add((int)(number / WriteEvery));
                 }
             }
             else
@@ -188,7 +204,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
                 // A response cannot carry the reason; the count of refused retries is held against these in the end.
                 limit =
                     isWrite ? Limit.Method
-                    : attempts.Count >= MaxAttempts ? Limit.Attempts
+                    : CountedOf(attempts) >= MaxAttempts ? Limit.Attempts
                     : Limit.Budget;
             }
         }
@@ -206,16 +222,30 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             var route = string.Join(", ", attempts.Select(each => $"{each.Backend} {each.Outcome} {each.Duration}"));
             var now = Stopwatch.GetTimestamp();
             failed = new FailedRequest(id, number, isWrite, due, now, limit, isResponse, $"{failure} [{route}]");
-            // Of each kind, so that many of one do not hide another.
-            if (_kept.AddOrUpdate(limit ?? "", 1, static (_, count) => count + 1) <= MaxFailuresKept)
+            // Each GET is judged. Many POSTs may fail in a long run; those of one kind must not hide another.
+            if (
+                !isWrite
+                || _writesKept.AddOrUpdate((phase, limit), 1, static (_, count) => count + 1) <= MaxWriteFailuresKept
+            )
             {
                 _failures.Enqueue(failed);
             }
         }
 
-        var paid = attempts.Count(each => !each.Outcome.NeverSent);
-        phase.Add(Stopwatch.GetElapsedTime(due), failed, sends: attempts.Count, retries: Math.Max(0, paid - 1));
+        // The budget pays for what follows an attempt that counted.
+        var retries = CountedOf(attempts.SkipLast(1));
+        phase.Add(Stopwatch.GetElapsedTime(due), failed, retries);
+        _underWay.TryRemove(number, out _);
         Interlocked.Increment(ref _ended);
+    }
+
+    /// <summary>
+    /// How many of a request's attempts counted: not those that never reached a backend which it had not tried before.
+    /// </summary>
+    private static int CountedOf(IEnumerable<AttemptRecord> attempts)
+    {
+        var tried = new HashSet<string>();
+        return attempts.Count(each => !tried.Add(each.Backend) || !each.Outcome.NeverSent);
     }
 
     private static string? LimitOf(Exception problem, IReadOnlyList<AttemptRecord> attempts) =>
@@ -226,6 +256,6 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             ObjectDisposedException => Limit.Disposal,
             { Data: var data } when data.Contains(RetryPolicy.BudgetExhaustedKey) => Limit.Budget,
             TaskCanceledException { InnerException: TimeoutException } => Limit.Time,
-            _ => attempts.Count(each => !each.Outcome.NeverSent) >= MaxAttempts ? Limit.Attempts : null,
+            _ => CountedOf(attempts) >= MaxAttempts ? Limit.Attempts : null,
         };
 }

@@ -1,13 +1,16 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
 namespace Resilience.ChaosTests.Load;
 
 /// <summary>What became of the requests that were meant to begin within one phase of a scenario. Thread-safe.</summary>
 internal sealed class Phase(string name)
 {
+    private readonly ConcurrentDictionary<string, long> _firstAnswers = new();
     private int _requests;
     private int _readsFailed;
     private int _readsLimited;
     private int _writesFailed;
-    private int _sends;
     private int _retries;
 
     public string Name => name;
@@ -27,20 +30,21 @@ internal sealed class Phase(string name)
     /// <summary>Requests that must not be repeated and failed.</summary>
     public int WritesFailed => Volatile.Read(ref _writesFailed);
 
-    /// <summary>How often they were sent, those sendings included that never reached a backend.</summary>
-    public int Sends => Volatile.Read(ref _sends);
-
     /// <summary>Sendings beyond the first that the budget had to pay for.</summary>
     public int Retries => Volatile.Read(ref _retries);
 
+    /// <summary>When that backend first answered one of them well, as a timestamp; <see langword="null"/> if it has not.</summary>
+    public long? FirstAnswerBy(string backend) => _firstAnswers.TryGetValue(backend, out var at) ? at : null;
+
+    /// <summary>That backend has answered one of them well.</summary>
+    public void NoteAnswer(string backend) => _firstAnswers.TryAdd(backend, Stopwatch.GetTimestamp());
+
     /// <param name="latency">From when it was due to its end.</param>
     /// <param name="failure">What became of it; <see langword="null"/> if it was answered.</param>
-    /// <param name="sends">How often it was sent.</param>
-    /// <param name="retries">How many of these the budget paid for.</param>
-    public void Add(TimeSpan latency, FailedRequest? failure, int sends, int retries)
+    /// <param name="retries">How many of its sendings the budget paid for.</param>
+    public void Add(TimeSpan latency, FailedRequest? failure, int retries)
     {
         Latencies.Add(latency);
-        Interlocked.Add(ref _sends, sends);
         Interlocked.Add(ref _retries, retries);
         switch (failure)
         {

@@ -1,4 +1,5 @@
 using Resilience.ChaosTests.Infrastructure;
+using Resilience.ChaosTests.Load;
 using Resilience.DependencyInjection;
 using Xunit.Abstractions;
 
@@ -9,6 +10,9 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
 {
     /// <summary>Longer than any answer of the backends.</summary>
     private const int Buffer = 64 * 1024;
+
+    /// <summary>What comes of these faults by traffic alone is seen here, since probes would meet most of them too.</summary>
+    private protected override bool ProbesOften => false;
 
     /// <summary>The faults of the headers; in the short version one of each two that are much alike.</summary>
     public static TheoryData<string, string> Faults
@@ -52,6 +56,7 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(() => Backends.B.SetFaultAsync("delay", TimeSpan.FromMilliseconds(600)));
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -81,6 +86,43 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await EndAsync(run);
     }
 
+    [Fact]
+    public async Task TwoOfThree_BeyondTheBudget_GetsFailByItAloneAndTheServersSeeNoMoreThanItPaysFor()
+    {
+        var run = await BeginAsync(
+            "two of three fail, beyond the budget",
+            options =>
+            {
+                // Nothing takes them out: two of three GETs need another attempt, and every third a third one.
+                options.PassiveHealth.Enabled = false;
+                options.CircuitBreaker.Enabled = false;
+                options.Retry.Budget.MinimumPerSecond = 1;
+                options.Retry.Budget.Ratio = 0.02;
+            }
+        );
+
+        await run.StrikeAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("503");
+            await Backends.C.SetFaultAsync("abort");
+        });
+        await run.GoOnAsync();
+        await run.GoOnAsync();
+        await run.CureAsync(async () =>
+        {
+            await Backends.B.SetFaultAsync("none");
+            await Backends.C.SetFaultAsync("none");
+        });
+        await run.GoOnAsync();
+
+        await EndAsync(run, failure => failure.Limit == Limit.Budget && run.WasDuring(failure));
+        run.Load.Failures.Where(each => !each.IsWrite)
+            .Select(each => each.IsResponse)
+            .Distinct()
+            .Should()
+            .BeEquivalentTo([true, false], "some fail by a status, some by a lost connection");
+    }
+
     private async Task EndureAsync(string name, string fault, Action<ResilientBackendsOptions>? configure = null)
     {
         var run = await BeginAsync(name, configure);
@@ -88,6 +130,7 @@ public sealed class AnswerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(() => Backends.B.SetFaultAsync(fault, strikesHealth: true));
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
 using Resilience.ChaosTests.Infrastructure;
 using Resilience.ChaosTests.Load;
+using Resilience.Health.Passive;
 using Resilience.IntegrationTests.Infrastructure;
 using Xunit.Abstractions;
 
@@ -31,6 +32,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
             }
         });
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -53,6 +55,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 await run.Load.MoreEndedAsync(ChaosSettings.Part / 2);
             }
         });
+        await run.IsOutAsync("b");
         await run.CureAsync(() => Backends.B.SetFaultAsync("none"));
         await run.IsBackAsync("b");
         await run.GoOnAsync();
@@ -62,26 +65,43 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task ThreadPoolStarves_NoBackendIsBlamedAndNoRequestFails()
+    public async Task ThreadPoolStarves_LongerThanAnAttemptMayTake_NoBackendIsBlamedAndNoRequestFails()
     {
+        // Longer than the silence that a backend is ejected for, and than an attempt may take.
+        var starvation = TimeSpan.FromSeconds(ChaosSettings.IsLong ? 12 : 5);
         var run = await BeginAsync("thread pool starved");
+        var underWay = 0;
 
-        await run.StrikeAsync(() =>
+        await run.StrikeAsync(async () =>
         {
+            // Those that are under way may time out although their answers have come: too few to be evidence.
+            await Eventually.BecomesTrueAsync(
+                () => run.Load.Begun - run.Load.Ended < new PassiveHealthOptions().ConsecutiveFailures - 1,
+                ChaosSettings.Patience,
+                "few are under way"
+            );
             // More than the pool has threads or makes in that time; none is given back before enough requests are due.
-            var enough = run.Load.Begun + (2 * ChaosSettings.Rate);
+            var enough = run.Load.Begun + (int)(starvation.TotalSeconds * ChaosSettings.Rate);
             for (var thread = 0; thread < 200; thread++)
             {
                 ThreadPool.UnsafeQueueUserWorkItem(_ => run.Load.BlockUntilBegun(enough), null);
             }
+
+            underWay = run.Load.Begun;
         });
         await run.GoOnAsync();
+        await run.Load.EarlierEndAsync();
         await run.CureAsync(() => { });
         await run.GoOnAsync();
 
         var row = await EndAsync(run);
-        row.During.WritesFailed.Should().Be(0, "every backend answers");
+        // When there are threads again, it is chance whether they come to the answer first or to the attempt's time.
+        run.Load.Failures.Where(each => !(each.Number < underWay && each.Limit == Limit.Time))
+            .Should()
+            .BeEmpty("every backend answers");
         run.Ejections.Should().Be(0, "no backend is to blame");
+        // By the clock that decides when a request is due: had its time begun with its sending, none would have waited.
+        row.During.Latencies.Percentile(0.99)!.Value.Should().BeGreaterThan(starvation / 2);
     }
 
     [Fact]
@@ -171,6 +191,65 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
             Limits.Wait,
             "the pool's memory is free"
         );
+    }
+
+    [Fact]
+    public async Task Dispose_ThirtyPoolsThatProbeAndMeetAFault_LeaveNeitherTimersNorMemory()
+    {
+        // One timer of each would go unnoticed among those of a single pool, and thirty would not.
+        const int Times = 6;
+        const int AtOnce = 5;
+        var timersBefore = Timer.ActiveCount;
+        await Backends.B.SetFaultAsync("503", strikesHealth: true);
+
+        var pools = new List<WeakReference<BackendPool>>();
+        for (var time = 0; time < Times; time++)
+        {
+            pools.AddRange(await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => ProbeStrikeAndDisposeAsync())));
+        }
+
+        await Eventually.BecomesTrueAsync(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                // A task that never ends would hold its pool.
+                return pools.TrueForAll(each => !each.TryGetTarget(out _))
+                    && Timer.ActiveCount <= timersBefore + OtherTimers;
+            },
+            Limits.Wait,
+            $"of {pools.Count} pools neither memory nor a timer is left"
+        );
+        AssertNoneFailedUnseen();
+    }
+
+    /// <summary>Not by the base, which holds on to whatever it has watched.</summary>
+    private async Task<WeakReference<BackendPool>> ProbeStrikeAndDisposeAsync()
+    {
+        var connections = new Connections();
+        var services = new ServiceCollection();
+        services
+            .AddResilientBackends(PoolName, options => options.Add(Backends.All).ProbeOften().ForgiveSoon())
+            .ConfigureTransport(connections.Watch);
+        services.AddHttpClient("test").UseResilientBackends(PoolName);
+        try
+        {
+            await using var provider = services.BuildServiceProvider();
+            var pool = provider.GetRequiredKeyedService<BackendPool>(PoolName);
+            using var http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("test");
+            await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => http.GetStringAsync(Relative("work?ms=1"))));
+            await Eventually.BecomesTrueAsync(
+                () => pool.Find("b") is { ActiveVerdict: ActiveVerdict.Unhealthy },
+                Limits.Wait,
+                "the probes have met the fault"
+            );
+            return new WeakReference<BackendPool>(pool);
+        }
+        finally
+        {
+            // The timers that look after connections are the transport's, which outlives its pool.
+            connections.End();
+        }
     }
 
     /// <summary>Not by the base, which holds on to whatever it has watched.</summary>

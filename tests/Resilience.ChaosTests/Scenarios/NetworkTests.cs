@@ -38,6 +38,7 @@ public sealed class NetworkTests(ChaosBackends backends, ITestOutputHelper outpu
         await run.StrikeAsync(isolated.DropPacketsAsync);
         await run.IsAvoidedAsync("b");
         await run.GoOnAsync();
+        await run.IsOutAsync("b");
         await run.CureAsync(isolated.PassPacketsAsync);
         await run.IsBackAsync("b");
         await run.GoOnAsync();

@@ -29,6 +29,7 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await run.StrikeAsync(server.KillAsync);
         await run.IsAvoidedAsync(name);
         await run.GoOnAsync();
+        await run.IsOutAsync(name);
         await run.CureAsync(server.StartAgainAsync);
         await run.IsBackAsync(name);
         await run.GoOnAsync();
@@ -36,16 +37,19 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
         await EndAsync(run);
     }
 
-    [SkippableFact]
-    public async Task Stopped_Nginx_NoGetFails()
+    [SkippableTheory]
+    [InlineData("nginx")]
+    [InlineData("haproxy")]
+    public async Task Stopped_NoGetFails(string name)
     {
-        var (run, server) = await BeginAsync("nginx", "SIGSTOP, SIGCONT");
+        var (run, server) = await BeginAsync(name, "SIGSTOP, SIGCONT");
 
         await run.StrikeAsync(server.Freeze);
-        await run.IsAvoidedAsync("nginx");
+        await run.IsAvoidedAsync(name);
         await run.GoOnAsync();
+        await run.IsOutAsync(name);
         await run.CureAsync(server.Resume);
-        await run.IsBackAsync("nginx");
+        await run.IsBackAsync(name);
         await run.GoOnAsync();
 
         await EndAsync(run);
@@ -103,10 +107,12 @@ public sealed class ServerTests(ChaosBackends backends, ITestOutputHelper output
             "HAProxy: its only server dies",
             options => options.Add(Backends.A, Backends.C).AddBackend(server.Address.ToString(), "haproxy")
         );
+        run.Behind = Backends.B.Name;
 
         await run.StrikeAsync(Backends.B.KillAsync);
         await run.IsAvoidedAsync("haproxy");
         await run.GoOnAsync();
+        await run.IsOutAsync("haproxy");
         await run.CureAsync(Backends.B.RestartAsync);
         await run.IsBackAsync("haproxy");
         await run.GoOnAsync();

@@ -25,11 +25,12 @@ internal sealed class DebianServer : IAsyncDisposable
         """;
 
     private readonly string[] _command;
-    private readonly string _ledger;
+    private readonly string? _ledger;
     private Process? _keeper;
     private int _processId;
+    private int _lives;
 
-    private DebianServer(string name, int port, string ledger, string[] command)
+    private DebianServer(string name, int port, string? ledger, string[] command)
     {
         Name = name;
         Port = port;
@@ -84,12 +85,14 @@ internal sealed class DebianServer : IAsyncDisposable
             """
         );
         string[] command = [Find("nginx")!, "-e", "stderr", "-p", folder, "-c", settings];
-        return StartAsync(new DebianServer("nginx", port, "/dev/null", command));
+        return StartAsync(new DebianServer("nginx", port, ledger: null, command));
     }
 
     /// <summary>Starts an HAProxy that answers everything, or passes it on to a server.</summary>
     /// <param name="folder">Where it may write.</param>
-    /// <param name="ledger">The file that it writes a line into for each request that it answers.</param>
+    /// <param name="ledger">
+    /// What the files begin with, one for each of its lives, that it writes a line into for each request, whoever answers.
+    /// </param>
     /// <param name="server">The server to pass everything on to; none if null.</param>
     public static Task<DebianServer> StartHaproxyAsync(string folder, string ledger, Uri? server = null)
     {
@@ -100,7 +103,7 @@ internal sealed class DebianServer : IAsyncDisposable
                     http-request return status 200 content-type text/plain string "haproxy"
                 """
             : $"""
-                    log-format "passed on"
+                    log-format "passed %HM %[capture.req.hdr(0)]"
                     retries 0
                     server one {server.Authority}
                 """;
@@ -151,7 +154,9 @@ internal sealed class DebianServer : IAsyncDisposable
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };
-        foreach (var argument in (string[])["-c", Keeper, "sh", _ledger, .. _command])
+        // HAProxy does not append to what it is given, whoever has opened it and how: one life would overwrite another's.
+        var ledger = _ledger is null ? "/dev/null" : $"{_ledger}-{++_lives}";
+        foreach (var argument in (string[])["-c", Keeper, "sh", ledger, .. _command])
         {
             start.ArgumentList.Add(argument);
         }

@@ -179,10 +179,15 @@ internal sealed class BackendProcess : IAsyncDisposable
     /// <exception cref="InvalidOperationException">It is not isolated.</exception>
     public Task DropPacketsAsync() => Network.FilterAsync("drop");
 
-    /// <summary>Lets a packet filter drop that share of what comes to it, from 1 to 99 of a hundred packets.</summary>
+    /// <summary>
+    /// Lets a packet filter drop that share of what comes to it and of what it sends, from 1 to 99 of a hundred packets.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It is not isolated.</exception>
-    public Task LosePacketsAsync(int percent) =>
-        Network.FilterAsync(string.Create(CultureInfo.InvariantCulture, $"numgen random mod 100 < {percent} drop"));
+    public Task LosePacketsAsync(int percent)
+    {
+        var rule = string.Create(CultureInfo.InvariantCulture, $"numgen random mod 100 < {percent} drop");
+        return Network.FilterAsync(rule, rule);
+    }
 
     /// <summary>Lets every packet pass again.</summary>
     /// <exception cref="InvalidOperationException">It is not isolated.</exception>

@@ -46,11 +46,12 @@ internal sealed class NetworkNamespace
     }
 
     /// <summary>
-    /// Does that to every packet that comes in from now on, instead of what was done to it before; connections are
-    /// neither refused nor reset.
+    /// Does that to every packet that comes in from now on, and to every one that goes out, instead of what was done to
+    /// them before; connections are neither refused nor reset.
     /// </summary>
-    /// <param name="rule">In the words of nftables, such as <c>drop</c>.</param>
-    public Task FilterAsync(string rule) =>
+    /// <param name="incoming">In the words of nftables, such as <c>drop</c>.</param>
+    /// <param name="outgoing">Likewise.</param>
+    public Task FilterAsync(string incoming, string outgoing = "accept") =>
         RunAsync(
             "nsenter",
             $"--net=/proc/{_processId}/ns/net nft -f -",
@@ -59,7 +60,11 @@ internal sealed class NetworkNamespace
             table inet hole {
                 chain incoming {
                     type filter hook input priority 0; policy accept;
-                    {{rule}}
+                    {{incoming}}
+                }
+                chain outgoing {
+                    type filter hook output priority 0; policy accept;
+                    {{outgoing}}
                 }
             }
 
