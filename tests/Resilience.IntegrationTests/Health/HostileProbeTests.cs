@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Resilience.Backends;
 using Resilience.Health.Active;
 using Resilience.IntegrationTests.Infrastructure;
@@ -121,7 +122,7 @@ public sealed class HostileProbeTests : ResilienceTest
     [InlineData("HTTP/1.1 ")]
     public async Task Answer_DripsForEver_IsFailureWhenItsTimeIsUp(string start)
     {
-        using var drips = new SemaphoreSlim(0);
+        var drips = Channel.CreateUnbounded<bool>();
         var server = Own(
             ScriptServer.Start(
                 async (socket, _, token) =>
@@ -130,7 +131,7 @@ public sealed class HostileProbeTests : ResilienceTest
                     await ScriptServer.SendAsync(socket, start, token);
                     while (true)
                     {
-                        await drips.WaitAsync(token);
+                        await drips.Reader.ReadAsync(token);
                         await ScriptServer.SendAsync(socket, "x", token);
                     }
                 }
@@ -163,7 +164,7 @@ public sealed class HostileProbeTests : ResilienceTest
         foreach (var milliseconds in (int[])[1_000, 1_000, 999])
         {
             time.Advance(TimeSpan.FromMilliseconds(milliseconds));
-            drips.Release();
+            drips.Writer.TryWrite(true);
             sent++;
             await WhenTakenAsync();
         }
