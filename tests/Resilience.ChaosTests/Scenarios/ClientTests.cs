@@ -65,7 +65,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
     }
 
     [Fact]
-    public async Task ThreadPoolStarves_LongerThanAnAttemptMayTake_NoBackendIsBlamedAndNoRequestFails()
+    public async Task ThreadPoolStarves_LongerThanAnAttemptMayTake_NoBackendIsBlamedAndNothingBegunMeanwhileFails()
     {
         // Longer than the silence that a backend is ejected for, and than an attempt may take.
         var starvation = TimeSpan.FromSeconds(ChaosSettings.IsLong ? 12 : 5);
