@@ -505,9 +505,7 @@ internal sealed class ResilientCall
                     ? long.MaxValue
                     : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
-            // From HTTP/2 on nothing holds a body to its length: the end of its stream is its end.
-            var end = response.Version.Major < 2 ? length : null;
-            response.Content = new TrackedContent(response.Content, end, lease, outlivesAt, idle);
+            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)

@@ -20,7 +20,7 @@ internal sealed class TrackedContent : HttpContent
     private readonly IdleLimit _idle;
     private bool _isClosing;
 
-    /// <param name="length">The body's length, if that is what tells its end.</param>
+    /// <param name="length">The body's length, if it is known.</param>
     /// <param name="lease">Its outcome is what the headers showed; reported when the body does not show otherwise.</param>
     /// <param name="outlivesAt">When the body outlives the attempt timeout, in the clock's milliseconds.</param>
     /// <param name="idle">How long a read may wait for the next byte.</param>
@@ -42,7 +42,7 @@ internal sealed class TrackedContent : HttpContent
 
     public BackendLease Lease { get; }
 
-    /// <summary>The body's length, if that is what tells its end.</summary>
+    /// <summary>The body's length, if it is known.</summary>
     public long? Length => _length == Unknown ? null : _length;
 
     /// <summary>

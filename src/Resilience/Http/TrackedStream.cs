@@ -282,18 +282,19 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     private int Note(int read, int asked, IdleWatch? watch = null)
     {
         _left -= read;
-        var hasEnded = _left <= 0 || (read == 0 && asked > 0);
-        if (watch is not null && hasEnded)
+        var isOver = read == 0 && asked > 0;
+        if (watch is not null && isOver)
         {
             watch.Release();
         }
         else if (watch is not null)
         {
+            // Also after the last byte of its length: over HTTP/2 nothing keeps a server from going on, or from silence.
             watch.Unlink();
             Volatile.Write(ref _isWatchTaken, false);
         }
 
-        if (hasEnded)
+        if (isOver || _left <= 0)
         {
             content.OnEnded();
         }

@@ -79,14 +79,16 @@ public sealed class ContentFramingTests : ResilienceTest
         using var response = await client.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         using var body = await response.Content.ReadAsStreamAsync();
         await body.ReadExactlyAsync(new byte[3]);
-        client["a"].InFlight.Should().Be(1);
+        // Beside chunks a length is none; over HTTP/2 its last byte is the body's end, and what follows is the reader's alone.
+        var held = isHttp2 ? 0 : 1;
+        client["a"].InFlight.Should().Be(held);
 
         var reading = body.ReadAsync(new byte[1]).AsTask();
         await PastAsync(time, reading);
 
         var thrown = await reading.Invoking(task => task).Should().ThrowAsync<IOException>();
         thrown.Which.Message.Should().Contain("Timeouts:IdleRead");
-        client["a"].Failures.Should().Be(1);
+        client["a"].Failures.Should().Be(held);
         client["a"].InFlight.Should().Be(0);
     }
 
