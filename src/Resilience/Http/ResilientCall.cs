@@ -33,6 +33,7 @@ internal sealed class ResilientCall
     private long _withdrawnAt;
     private bool _hasWithdrawn;
     private Expiry _expiry;
+    private bool _wasHeldUp;
     private bool _isAmbientDeadline;
     private bool _isBudgetExhausted;
     private bool _isWithoutBackend;
@@ -226,6 +227,7 @@ internal sealed class ResilientCall
         {
             _exception = sending.Exception?.InnerException ?? CancellationOf(sending);
             _expiry = ExpiryOfAttempt();
+            _wasHeldUp = _limit.WasHeldUp;
         }
 
         _limit.End(isTokenFree: _message.IsReleased);
@@ -432,8 +434,9 @@ internal sealed class ResilientCall
             Expiry.Total
             or Expiry.Deadline when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
                 new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
+            // Nor may a backend be blamed for an answer that this process could not have read.
             Expiry.Attempt or Expiry.Total or Expiry.Deadline => new AttemptOutcome(
-                OutcomeKind.Failure,
+                _wasHeldUp ? OutcomeKind.Neutral : OutcomeKind.Failure,
                 FailureKind.AttemptTimeout,
                 IsRetryable: true
             ),

@@ -57,6 +57,22 @@ internal sealed class Clock
         }
     }
 
+    /// <summary>
+    /// Runs it on the thread pool behind whatever ordinary work is queued there: as late as that is. At once on any other
+    /// clock than the system's, on which no time passes by waiting for a thread.
+    /// </summary>
+    public void RunBehindQueued<T>(Action<T> callback, T state)
+    {
+        if (_isSystem)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(callback, state, preferLocal: false);
+        }
+        else
+        {
+            callback(state);
+        }
+    }
+
     public Task Delay(TimeSpan delay, CancellationToken cancellationToken) =>
         Task.Delay(delay, Provider, cancellationToken);
 }

@@ -9,9 +9,12 @@ namespace Resilience.Timeouts;
 /// </summary>
 internal sealed class IdleWatch
 {
-    /* What _since holds when it is no time; the clock's milliseconds are never negative. */
+    /* What _since holds when it is no time; twice the clock's milliseconds are never negative. */
     private const long Resting = -1;
     private const long Stalled = -2;
+
+    /* In the lowest bit of _since, below its milliseconds: the wait has been given its moment more. */
+    private const long Prolonged = 1;
 
     private readonly CancellationTokenSource _source = new();
     private CancellationTokenRegistration _caller;
@@ -62,7 +65,7 @@ internal sealed class IdleWatch
 
     public void BeginWait()
     {
-        Volatile.Write(ref _since, _clock.Milliseconds);
+        Volatile.Write(ref _since, _clock.Milliseconds << 1);
         // A full fence: the timer that disarms itself looks again at the wait after that, so one of the two sees the
         // other, and no wait goes unwatched.
         if (Interlocked.Exchange(ref _isArmed, 1) == 0)
@@ -106,20 +109,31 @@ internal sealed class IdleWatch
             }
         }
 
-        var left = since + _limit - _clock.Milliseconds;
-        if (left > 0)
+        var now = _clock.Milliseconds;
+        var left = TimeSpan.FromMilliseconds((since >> 1) + _limit - now);
+        if (left > TimeSpan.Zero)
         {
-            _timer!.Change(TimeSpan.FromMilliseconds(left), Timeout.InfiniteTimeSpan);
+            _timer!.Change(left, Timeout.InfiniteTimeSpan);
+            return;
         }
-        else if (Interlocked.CompareExchange(ref _since, Stalled, since) == since)
+
+        // As of a TimeWatch: this process could not run, and what the reader waits for may have come meanwhile.
+        var isHeldUp = -left >= TimeoutDefaults.Late && (since & Prolonged) == 0;
+        var grace = (long)TimeoutDefaults.Grace.TotalMilliseconds;
+        var next = isHeldUp ? ((now + grace - _limit) << 1) | Prolonged : Stalled;
+        if (Interlocked.CompareExchange(ref _since, next, since) != since)
+        {
+            // That wait has just ended; the next one finds the timer armed.
+            _timer!.Change(TimeSpan.FromMilliseconds(_limit), Timeout.InfiniteTimeSpan);
+        }
+        else if (next == Stalled)
         {
             // What the token's registrations throw belongs to those who registered, not to this timer's thread.
             _ = _source.CancelAsync();
         }
         else
         {
-            // That wait has just ended; the next one finds the timer armed.
-            _timer!.Change(TimeSpan.FromMilliseconds(_limit), Timeout.InfiniteTimeSpan);
+            _timer!.Change(TimeoutDefaults.Grace, Timeout.InfiniteTimeSpan);
         }
     }
 }

@@ -7,13 +7,20 @@ namespace Resilience.Timeouts;
 /// notes when its time is up, and one timer, armed by the first, looks now and then whether the time noted by then has come
 /// (67 ns a piece less than a timer armed and disarmed for each). Owned by one flow; its timer may fire beside it.
 /// </summary>
+/// <remarks>
+/// A process that cannot run - no thread of its pool is free, or it was stopped - finds the end of the time and what came
+/// before it due at once. To end the work then would fail a request that was answered: it has a moment more, once.
+/// </remarks>
 internal sealed class TimeWatch
 {
-    /// <summary>As a time: never, since there is no work, or no limit to it.</summary>
+    /// <summary>As a time: never, since there is no work.</summary>
     public const long Never = long.MaxValue;
 
     /* What _due holds once time has ended the token; the clock's ticks are never negative. */
     private const long Over = long.MinValue;
+
+    /* In the lowest bit of _due, a tenth of a microsecond: the work has been given its moment more. */
+    private const long Prolonged = 1;
 
     private readonly Clock _clock;
     private CancellationTokenSource _source = new();
@@ -35,10 +42,17 @@ internal sealed class TimeWatch
     /// <summary>Whether the token has ended.</summary>
     public bool HasEnded => _source.IsCancellationRequested;
 
+    /// <summary>
+    /// Whether time has ended the token although this process could not run when it was up, so that nothing is known of
+    /// whom the work waited for.
+    /// </summary>
+    public bool WasHeldUp { get; private set; }
+
     /// <summary>Begins a piece of work.</summary>
-    /// <param name="due">When its time is up, in the clock's fine ticks; <see cref="Never"/> for no limit.</param>
+    /// <param name="due">When its time is up, in the clock's fine ticks.</param>
     public void Begin(long due)
     {
+        due &= ~Prolonged;
         // A full fence between the two: the timer that fires takes its mark off before it looks at the time, so one of the
         // two sees the other, and no work goes unwatched.
         Interlocked.Exchange(ref _due, due);
@@ -108,21 +122,70 @@ internal sealed class TimeWatch
         Interlocked.Exchange(ref _armedFor, Never);
         while (Volatile.Read(ref _due) is var due and not Never and not Over)
         {
-            if (due > _clock.Ticks)
+            var now = _clock.Ticks;
+            if (due > now)
             {
                 Arm(due);
                 return;
             }
 
-            // Whichever work it is that has noted this time by now: its time is up.
-            if (Interlocked.CompareExchange(ref _due, Over, due) == due)
+            if ((due & Prolonged) != 0 ? TryEnd(due, wasHeldUp: true) : TryProlong(due, now))
             {
-                End();
                 return;
             }
 
             // That work has just ended, and what began after it may have found the timer armed.
         }
+    }
+
+    /// <summary>
+    /// The time is up. Whether what the work waits for may have come and lie unread shows in how late this is known, and in
+    /// how long an ordinary piece of work waits for a thread: timers and sockets are served before those.
+    /// </summary>
+    private bool TryProlong(long due, long now)
+    {
+        var more = (now + TimeoutDefaults.Grace.Ticks - Prolonged) | Prolonged;
+        if (Interlocked.CompareExchange(ref _due, more, due) != due)
+        {
+            return false;
+        }
+
+        if (now - due < TimeoutDefaults.Late.Ticks)
+        {
+            _clock.RunBehindQueued(
+                static it => it.Watch.EndIfRunning(it.Due, it.Now),
+                (Watch: this, Due: more, Now: now)
+            );
+        }
+
+        if (Volatile.Read(ref _due) == more)
+        {
+            Arm(more);
+        }
+
+        return true;
+    }
+
+    private void EndIfRunning(long due, long since)
+    {
+        if (_clock.Ticks - since < TimeoutDefaults.Late.Ticks)
+        {
+            TryEnd(due, wasHeldUp: false);
+        }
+    }
+
+    /// <summary>Ends the token, unless the work that was to take until then has ended.</summary>
+    private bool TryEnd(long due, bool wasHeldUp)
+    {
+        if (Interlocked.CompareExchange(ref _due, Over, due) != due)
+        {
+            return false;
+        }
+
+        // Read by the owner after the token has ended; a watch that is over serves no other.
+        WasHeldUp = wasHeldUp;
+        End();
+        return true;
     }
 
     private void End()

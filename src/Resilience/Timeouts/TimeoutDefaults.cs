@@ -14,6 +14,15 @@ internal static class TimeoutDefaults
     /// <summary>No attempt or wait is begun with less than this left of the deadline.</summary>
     public static readonly TimeSpan Least = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>
+    /// So late is no timer of a process that runs: no thread was free, or it was stopped. Tens of milliseconds are usual on
+    /// a busy machine.
+    /// </summary>
+    public static readonly TimeSpan Late = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>What came while the process could not run has so much longer to be read.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+
     /// <summary>A limit longer than a timer can hold, some 49 days, is none.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 }

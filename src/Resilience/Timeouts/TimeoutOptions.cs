@@ -3,6 +3,10 @@ using Resilience.Primitives;
 namespace Resilience.Timeouts;
 
 /// <summary>How long things may take. Mutable until it is handed over; not thread-safe.</summary>
+/// <remarks>
+/// Time that is up while this process cannot run (it finds that out 100 ms late or more) is prolonged by a second, once: what
+/// it waits for may have come meanwhile. An attempt that times out even so is no evidence against its backend.
+/// </remarks>
 public sealed class TimeoutOptions
 {
     /// <summary>

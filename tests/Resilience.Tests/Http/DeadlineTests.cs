@@ -28,6 +28,49 @@ public sealed class DeadlineTests
         response.GetAttempts()[0].Duration.Should().Be(TimeSpan.FromSeconds(10));
     }
 
+    /// <summary>
+    /// A client that could not run - no thread was free, or the process was stopped - finds answers and ends of attempts due
+    /// at once: the answers count, and no backend is blamed for what the client suffered from.
+    /// </summary>
+    [Theory]
+    [InlineData("GET")]
+    [InlineData("POST")]
+    public async Task Send_ClientCouldNotRunForLongerThanTheAttemptMayTake_TakesTheAnswerThatHasCome(string method)
+    {
+        var answer = new TaskCompletionSource<HttpResponseMessage>();
+        using var rig = new HttpRig(2).On("b1", (_, token) => answer.Task.WaitAsync(token));
+        using var request = new HttpRequestMessage(new HttpMethod(method), "http://catalog/");
+
+        var sending = rig.SendAsync(request);
+        rig.Time.Stall(TimeSpan.FromSeconds(12));
+        rig.Time.Advance(TimeSpan.Zero);
+        using var come = new HttpResponseMessage(HttpStatusCode.Accepted);
+        answer.SetResult(come);
+        using var response = await sending;
+
+        response.StatusCode.Should().Be(HttpStatusCode.Accepted);
+        rig.Sent.Should().Equal("b1");
+        rig["b1"].Failures.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Send_ClientCouldNotRunAndNoAnswerHasCome_GoesOnASecondLaterAndBlamesNobody()
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Hang);
+
+        var sending = rig.SendAsync();
+        rig.Time.Stall(TimeSpan.FromSeconds(12));
+        rig.Time.Advance(TimeSpan.FromSeconds(1));
+        using var response = await sending;
+
+        rig.Sent.Should().Equal("b1", "b2");
+        rig["b1"].Failures.Should().Be(0, "whether it answered nobody knows");
+        response
+            .GetAttempts()[0]
+            .Outcome.Should()
+            .Be(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.AttemptTimeout, IsRetryable: true));
+    }
+
     [Fact]
     public async Task Send_LastAttempt_IsCutToWhatIsLeft() // R100
     {
@@ -94,20 +137,16 @@ public sealed class DeadlineTests
     [InlineData(46, 1)]
     public async Task Send_WaitEndsLate_BeginsNoAttemptThatDoesNotFitAnyMore(int late, int sent) // law 10
     {
-        var time = new LateTime();
-        var random = new ScriptedRandom(0);
-        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), null, time, random);
-        using var transport = new StubHandler(HttpStatusCode.ServiceUnavailable);
-        using var client = new HttpMessageInvoker(new ResilientHandler(pool, transport));
+        using var rig = new HttpRig().On("b1", Answers.Status(503));
         using var request = HttpRig.Get().Within(TimeSpan.FromMilliseconds(155));
 
-        var sending = client.SendAsync(request, CancellationToken.None);
-        time.Late = TimeSpan.FromMilliseconds(late);
-        time.Clock.Advance(TimeSpan.FromMilliseconds(100));
-        using var response = await sending.WaitAsync(TimeSpan.FromSeconds(15));
+        var sending = rig.SendAsync(request);
+        rig.Time.Stall(TimeSpan.FromMilliseconds(100 + late));
+        rig.Time.Advance(TimeSpan.Zero);
+        using var response = await sending;
 
         response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
-        transport.Requests.Should().HaveCount(sent);
+        rig.Sent.Should().HaveCount(sent);
     }
 
     [Fact]
@@ -288,22 +327,5 @@ public sealed class DeadlineTests
         await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
         wait.Should().Be(TimeSpan.FromMilliseconds(19_990));
         rig.Sent.Should().Equal("b1");
-    }
-
-    /// <summary>A clock whose timers fire late.</summary>
-    private sealed class LateTime : TimeProvider
-    {
-        public FakeTime Clock { get; } = new();
-
-        public TimeSpan Late { get; set; }
-
-        public override long TimestampFrequency => Clock.TimestampFrequency;
-
-        public override long GetTimestamp() => Clock.GetTimestamp() + Late.Ticks;
-
-        public override DateTimeOffset GetUtcNow() => Clock.GetUtcNow() + Late;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            Clock.CreateTimer(callback, state, dueTime, period);
     }
 }

@@ -89,6 +89,18 @@ internal sealed class FakeTime : TimeProvider
     }
 
     /// <summary>
+    /// Lets time pass in which nothing could run, as when a process was stopped or had no thread free: what was due
+    /// meanwhile fires late, in the next advance, even one of zero.
+    /// </summary>
+    public void Stall(TimeSpan by)
+    {
+        lock (_gate)
+        {
+            _now += by.Ticks;
+        }
+    }
+
+    /// <summary>
     /// Lets time pass. A timer's callback may call this too; the inner advance then is a part of the outer one. What a
     /// callback throws comes out here, with the clock at its due time.
     /// </summary>

@@ -40,6 +40,19 @@ public sealed class FakeTimeTests
     }
 
     [Fact]
+    public void Stall_TimerDueMeanwhile_FiresLateInTheNextAdvance()
+    {
+        var start = _time.GetTimestamp();
+        using var timer = Timer("a", Seconds(1), () => _fired.Add(_time.GetElapsedTime(start).ToString()));
+
+        _time.Stall(Seconds(5));
+        _fired.Should().BeEmpty();
+        _time.Advance(TimeSpan.Zero);
+
+        _fired.Should().Equal("a", "00:00:05");
+    }
+
+    [Fact]
     public void Advance_SeveralTimersDue_FiresInDueOrderWithTheClockAtEachDueTime()
     {
         var start = _time.GetTimestamp();

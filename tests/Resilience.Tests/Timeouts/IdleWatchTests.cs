@@ -72,6 +72,61 @@ public sealed class IdleWatchTests
         watch.Token.IsCancellationRequested.Should().BeTrue();
     }
 
+    /// <summary>A byte may have come while nothing could run: it gets a second to be read.</summary>
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(60)]
+    public void BeginWait_ProcessCouldNotRunUntilLate_IsEndedASecondLater(double late)
+    {
+        var watch = Take();
+        watch.BeginWait();
+        _time.Stall(Limit + TimeSpan.FromSeconds(late));
+        _time.Advance(TimeSpan.FromSeconds(1) - Moment);
+        var hadEnded = watch.Token.IsCancellationRequested;
+
+        _time.Advance(Moment);
+
+        hadEnded.Should().BeFalse();
+        watch.EndWait().Should().BeTrue();
+    }
+
+    [Theory]
+    [InlineData(0.099)]
+    [InlineData(15)]
+    public void BeginWait_LateAsTimersAreOrAgainAfterAGrace_IsEndedAtOnce(double late)
+    {
+        var watch = Take();
+        watch.BeginWait();
+        if (late > 1)
+        {
+            _time.Stall(2 * Limit);
+            _time.Advance(TimeSpan.Zero);
+        }
+
+        _time.Stall(Limit + TimeSpan.FromSeconds(late));
+        _time.Advance(TimeSpan.Zero);
+
+        watch.EndWait().Should().BeTrue();
+    }
+
+    [Fact]
+    public void EndWait_WithinTheGrace_IsNoStallAndTheNextWaitHasItsWholeTime()
+    {
+        var watch = Take();
+        watch.BeginWait();
+        _time.Stall(2 * Limit);
+        _time.Advance(TimeSpan.FromSeconds(0.5));
+        var hasStalled = watch.EndWait();
+        watch.BeginWait();
+        _time.Advance(Limit - Moment);
+        var hadEnded = watch.Token.IsCancellationRequested;
+
+        _time.Advance(Moment);
+
+        (hasStalled, hadEnded).Should().Be((false, false));
+        watch.EndWait().Should().BeTrue();
+    }
+
     [Fact]
     public void EndWait_NothingFollows_DisarmsTheTimerWhenItIsDueAndTheNextWaitArmsItAnew()
     {

@@ -53,7 +53,7 @@ public sealed class TimeWatchTests
         {
             var ended = new TaskCompletionSource();
             watch.Token.Register(ended.SetResult);
-            watch.Begin(0);
+            watch.Begin(Clock.System.Ticks);
             await ended.Task.WaitAsync(TimeSpan.FromSeconds(15));
         }
 
@@ -94,6 +94,78 @@ public sealed class TimeWatchTests
 
         _time.Advance(TimeSpan.FromSeconds(1));
 
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    /// <summary>An answer may have come while nothing could run: it gets a second to be read.</summary>
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(60)]
+    public void Look_ProcessCouldNotRunUntilLate_EndsASecondLaterAndSaysSo(double late)
+    {
+        Begin(seconds: 10);
+        _time.Stall(TimeSpan.FromSeconds(10 + late));
+        _time.Advance(TimeSpan.FromMilliseconds(999));
+        var hadEnded = _watch.HasEnded;
+
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+
+        hadEnded.Should().BeFalse();
+        _watch.HasEnded.Should().BeTrue();
+        _watch.WasHeldUp.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Look_InTime_WasNotHeldUp()
+    {
+        Begin(seconds: 10);
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+
+        _watch.HasEnded.Should().BeTrue();
+        _watch.WasHeldUp.Should().BeFalse();
+        _time.ArmedTimers.Should().Be(0);
+    }
+
+    [Fact]
+    public void Look_AFewMillisecondsLateAsTimersAre_EndsAtOnce()
+    {
+        Begin(seconds: 10);
+        _time.Stall(TimeSpan.FromSeconds(10.099));
+
+        _time.Advance(TimeSpan.Zero);
+
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    /// <summary>Else a process that never gets better would have no limit at all.</summary>
+    [Fact]
+    public void Look_LateAgainAfterTheGrace_EndsAtOnce()
+    {
+        Begin(seconds: 10);
+        _time.Stall(TimeSpan.FromSeconds(15));
+        _time.Advance(TimeSpan.Zero);
+        _time.Stall(TimeSpan.FromSeconds(15));
+
+        _time.Advance(TimeSpan.Zero);
+
+        _watch.HasEnded.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Look_WorkEndsWithinTheGrace_TheNextHasItsWholeTime()
+    {
+        Begin(seconds: 10);
+        _time.Stall(TimeSpan.FromSeconds(15));
+        _time.Advance(TimeSpan.FromSeconds(0.5));
+        _watch.TryReset();
+        Begin(seconds: 10);
+        _time.Advance(TimeSpan.FromSeconds(9.9));
+        var hadEnded = _watch.HasEnded;
+
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+
+        hadEnded.Should().BeFalse();
         _watch.HasEnded.Should().BeTrue();
     }
 

@@ -18,6 +18,9 @@ internal sealed class PassiveWatch : IMembershipObserver
     private const int TicksInSilence = 8;
     private const int Ticks = TicksInSilence + 2;
 
+    /* A tick later than half of that time, of which the other half is then too little to be silent in. */
+    private const int TicksUnseen = TicksInSilence / 2;
+
     private readonly Lock _gate = new();
     private readonly PassiveHealthChecker _checker;
     private readonly BackendPool _pool;
@@ -35,7 +38,13 @@ internal sealed class PassiveWatch : IMembershipObserver
     {
         _checker = checker;
         _pool = pool;
-        _timer = pool.Clock.CreateTimer(static watch => ((PassiveWatch)watch!).Tick(), this);
+        // Timers, and sockets, are served before other work: of a process whose pool has no thread free for that, a look
+        // that comes on time would see answers read for the one backend and not yet for the other.
+        _timer = pool.Clock.CreateTimer(
+            static watch =>
+                ((PassiveWatch)watch!)._pool.Clock.RunBehindQueued(static it => it.Tick(), (PassiveWatch)watch),
+            this
+        );
         pool.Observe(this);
     }
 
@@ -121,6 +130,12 @@ internal sealed class PassiveWatch : IMembershipObserver
 
     private bool Remember(ReadOnlySpan<Backend> backends, long now)
     {
+        if (now - _tickedAt[_tick] > _interval.TotalMilliseconds * TicksUnseen)
+        {
+            // This process could not run: what has come since lies unread, and who was silent in that time nobody knows.
+            _remembered = 0;
+        }
+
         _tick = (_tick + 1) % Ticks;
         _tickedAt[_tick] = now;
         _remembered = Math.Min(_remembered + 1, Ticks);

@@ -93,6 +93,47 @@ public sealed class SilenceTests
         judged.Ejected.Should().BeEmpty();
     }
 
+    /// <summary>
+    /// A client that could not run has read no answer of anybody: whose is read first afterwards shows nothing of the others.
+    /// </summary>
+    [Theory]
+    [InlineData(1.5)]
+    [InlineData(5)]
+    [InlineData(60)]
+    public void Waiting_ClientCouldNotRun_BeginsAnew(double seconds)
+    {
+        using var judged = Judge("a", "b");
+        AnswerForAWhile(judged, "b", seconds: 3);
+        Hang(judged["a"], 20);
+        AnswerForAWhile(judged, "b", seconds: 0.75);
+        judged.Time.Stall(TimeSpan.FromSeconds(seconds));
+        judged.Answer("b", Quick);
+        judged.Advance(0);
+        judged.Ejected.Should().BeEmpty("nothing that came could be read");
+
+        AnswerForAWhile(judged, "b", seconds: 1.75);
+        judged.Ejected.Should().BeEmpty("it has to be silent for two seconds that were seen");
+        AnswerForAWhile(judged, "b", seconds: 0.75);
+
+        judged.Ejected.Should().Equal("a");
+    }
+
+    /// <summary>Ticks that come a little late, as on a busy machine, hide no silence.</summary>
+    [Fact]
+    public void Waiting_EveryTickALittleLate_EjectsAllTheSame()
+    {
+        using var judged = Judge("a", "b");
+        Hang(judged["a"], 5);
+        for (var tick = 0; tick < 6; tick++)
+        {
+            judged.Time.Stall(TimeSpan.FromSeconds(0.9));
+            judged.Answer("b", Quick);
+            judged.Advance(0);
+        }
+
+        judged.Ejected.Should().Equal("a");
+    }
+
     /// <summary>Quick refusals of the others are no sign that this one should have answered.</summary>
     [Fact]
     public void Waiting_OthersOnlyFail_EjectsNobody()
