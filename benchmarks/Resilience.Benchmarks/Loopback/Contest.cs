@@ -77,7 +77,7 @@ internal sealed class Contest : IDisposable
                 _contestants[i].Name,
                 FigureTable.Text(middle.PerSecond),
                 FigureTable.Text(middle.CpuMicroseconds, 2),
-                FigureTable.Text(middle.UserMicroseconds, 2),
+                FigureTable.Text(middle.CpuMicroseconds * Turn.UserShare(turns[i]), 2),
                 FigureTable.Text(middle.Bytes),
                 i == 0 ? "1" : FigureTable.Text(ratios[pace.Rounds / 2], 3),
                 i == 0 ? "-" : $"{FigureTable.Text(ratios[0], 3)} to {FigureTable.Text(ratios[^1], 3)}"

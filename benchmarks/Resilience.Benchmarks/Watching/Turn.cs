@@ -15,6 +15,10 @@ internal readonly record struct Turn(long Probes, Spent Spent)
 
     public double Bytes => (double)Spent.Bytes / Probes;
 
+    /// <summary>What of the processor time of all was not the kernel's, which tells the two apart by samples: too few in one.</summary>
+    public static double UserShare(IReadOnlyCollection<Turn> turns) =>
+        turns.Sum(turn => turn.Spent.User.TotalMicroseconds) / turns.Sum(turn => turn.Spent.Cpu.TotalMicroseconds);
+
     /// <summary>The one in the middle by processor time, which other work on the machine moves least.</summary>
     public static Turn Middle(IEnumerable<Turn> turns)
     {

@@ -158,6 +158,8 @@ public readonly record struct AttemptOutcome(
             FailureKind.StreamRefused => "stream refused",
             FailureKind.ConnectionLost => "connection lost",
             FailureKind.MalformedResponse => "malformed response",
+            FailureKind.AttemptTimeout when Kind == OutcomeKind.Neutral =>
+                "attempt timeout while this process could not run",
             FailureKind.AttemptTimeout => "attempt timeout",
             FailureKind.ContentStalled => "request content stalled",
             FailureKind.Status => $"status {StatusCode}",

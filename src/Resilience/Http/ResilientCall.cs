@@ -434,7 +434,7 @@ internal sealed class ResilientCall
             Expiry.Total
             or Expiry.Deadline when CutToDeadline(OwnAttemptTimeout, _lease!.StartedAt) != OwnAttemptTimeout =>
                 new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Cancelled),
-            // Nor may a backend be blamed for an answer that this process could not have read.
+            // Nor is it to blame for an answer that this process could not have read.
             Expiry.Attempt or Expiry.Total or Expiry.Deadline => new AttemptOutcome(
                 _wasHeldUp ? OutcomeKind.Neutral : OutcomeKind.Failure,
                 FailureKind.AttemptTimeout,

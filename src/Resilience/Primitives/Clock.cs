@@ -58,8 +58,8 @@ internal sealed class Clock
     }
 
     /// <summary>
-    /// Runs it on the thread pool behind whatever ordinary work is queued there: as late as that is. At once on any other
-    /// clock than the system's, on which no time passes by waiting for a thread.
+    /// Runs it on the thread pool behind whatever ordinary work is queued there: as late as that is. A clock that is not
+    /// the system's has nothing nearer to that than a timer without a delay.
     /// </summary>
     public void RunBehindQueued<T>(Action<T> callback, T state)
     {
@@ -69,7 +69,7 @@ internal sealed class Clock
         }
         else
         {
-            callback(state);
+            CreateTimer(_ => callback(state), state: null).Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -117,9 +117,9 @@ internal sealed class IdleWatch
             return;
         }
 
-        // As of a TimeWatch: this process could not run, and what the reader waits for may have come meanwhile.
+        // This process could not run, and what is waited for may have come meanwhile.
         var isHeldUp = -left >= TimeoutDefaults.Late && (since & Prolonged) == 0;
-        var grace = (long)TimeoutDefaults.Grace.TotalMilliseconds;
+        var grace = Math.Min((long)TimeoutDefaults.Grace.TotalMilliseconds, _limit);
         var next = isHeldUp ? ((now + grace - _limit) << 1) | Prolonged : Stalled;
         if (Interlocked.CompareExchange(ref _since, next, since) != since)
         {
@@ -133,7 +133,7 @@ internal sealed class IdleWatch
         }
         else
         {
-            _timer!.Change(TimeoutDefaults.Grace, Timeout.InfiniteTimeSpan);
+            _timer!.Change(TimeSpan.FromMilliseconds(grace), Timeout.InfiniteTimeSpan);
         }
     }
 }

@@ -17,7 +17,7 @@ internal struct TimeLimit
     /// <summary>Whether the token has ended, by time or by the caller.</summary>
     public readonly bool HasEnded => _watch is { HasEnded: true };
 
-    /// <summary>Whether time has ended the token although this process could not run when it was up.</summary>
+    /// <summary>Whether time has ended the token of a process that cannot run.</summary>
     public readonly bool WasHeldUp => _watch is { WasHeldUp: true };
 
     /// <param name="limit">The time; infinite, or longer than a timer can hold, for none.</param>

@@ -9,7 +9,9 @@ namespace Resilience.Timeouts;
 /// </summary>
 /// <remarks>
 /// A process that cannot run - no thread of its pool is free, or it was stopped - finds the end of the time and what came
-/// before it due at once. To end the work then would fail a request that was answered: it has a moment more, once.
+/// before it due at once. To end the work then would fail a request that was answered. So an ordinary piece of work is sent
+/// through the pool's queue: if it comes at once the time is up, if it comes within a second there is a second more, and if
+/// it does not come the work ends, and nobody is to blame for it.
 /// </remarks>
 internal sealed class TimeWatch
 {
@@ -19,8 +21,11 @@ internal sealed class TimeWatch
     /* What _due holds once time has ended the token; the clock's ticks are never negative. */
     private const long Over = long.MinValue;
 
-    /* In the lowest bit of _due, a tenth of a microsecond: the work has been given its moment more. */
-    private const long Prolonged = 1;
+    /* In the lowest two bits of _due, less than half a microsecond: its time is up, and it has a moment more; in it an
+       ordinary piece of work is awaited, or has come late. */
+    private const long Asked = 1;
+    private const long CaughtUp = 2;
+    private const long Prolonged = Asked | CaughtUp;
 
     private readonly Clock _clock;
     private CancellationTokenSource _source = new();
@@ -43,8 +48,8 @@ internal sealed class TimeWatch
     public bool HasEnded => _source.IsCancellationRequested;
 
     /// <summary>
-    /// Whether time has ended the token although this process could not run when it was up, so that nothing is known of
-    /// whom the work waited for.
+    /// Whether time has ended the token of a process that cannot run: no ordinary piece of work got a thread in a second more,
+    /// so that nothing is known of whom the work waited for.
     /// </summary>
     public bool WasHeldUp { get; private set; }
 
@@ -126,67 +131,71 @@ internal sealed class TimeWatch
             if (due > now)
             {
                 Arm(due);
-                return;
+                // What has begun meanwhile may have armed the timer for an earlier time, and this for a later one.
+                if (Volatile.Read(ref _due) >= due)
+                {
+                    return;
+                }
             }
-
-            if ((due & Prolonged) != 0 ? TryEnd(due, wasHeldUp: true) : TryProlong(due, now))
+            else if ((due & Prolonged) == 0)
             {
-                return;
+                Prolong(due, now);
             }
-
-            // That work has just ended, and what began after it may have found the timer armed.
+            else
+            {
+                TryEnd(due, wasHeldUp: (due & CaughtUp) == 0);
+            }
         }
     }
 
     /// <summary>
-    /// The time is up. Whether what the work waits for may have come and lie unread shows in how late this is known, and in
-    /// how long an ordinary piece of work waits for a thread: timers and sockets are served before those.
+    /// The time is up, and an ordinary piece of work is sent to find out whether this process can run: timers and sockets
+    /// are served before such work, so a timer that fires in time is no sign of it.
     /// </summary>
-    private bool TryProlong(long due, long now)
+    private void Prolong(long due, long now)
     {
-        var more = (now + TimeoutDefaults.Grace.Ticks - Prolonged) | Prolonged;
-        if (Interlocked.CompareExchange(ref _due, more, due) != due)
-        {
-            return false;
-        }
-
-        if (now - due < TimeoutDefaults.Late.Ticks)
+        var more = Later(now, Asked);
+        if (Interlocked.CompareExchange(ref _due, more, due) == due)
         {
             _clock.RunBehindQueued(
-                static it => it.Watch.EndIfRunning(it.Due, it.Now),
-                (Watch: this, Due: more, Now: now)
+                static it => it.Watch.Answer(it.Due, it.Now, it.WasLate),
+                (Watch: this, Due: more, Now: now, WasLate: now - due >= TimeoutDefaults.Late.Ticks)
             );
         }
-
-        if (Volatile.Read(ref _due) == more)
-        {
-            Arm(more);
-        }
-
-        return true;
     }
 
-    private void EndIfRunning(long due, long since)
+    /// <summary>
+    /// What was queued when the time was up has had a thread. Where it had one at once nothing can lie unread, and the work
+    /// is over; else what has come has another moment from here on.
+    /// </summary>
+    private void Answer(long due, long askedAt, bool wasLate)
     {
-        if (_clock.Ticks - since < TimeoutDefaults.Late.Ticks)
+        var now = _clock.Ticks;
+        if (!wasLate && now - askedAt < TimeoutDefaults.Late.Ticks)
         {
             TryEnd(due, wasHeldUp: false);
+        }
+        else
+        {
+            // The timer fires earlier, and then looks again.
+            Interlocked.CompareExchange(ref _due, Later(now, CaughtUp), due);
         }
     }
 
     /// <summary>Ends the token, unless the work that was to take until then has ended.</summary>
-    private bool TryEnd(long due, bool wasHeldUp)
+    private void TryEnd(long due, bool wasHeldUp)
     {
-        if (Interlocked.CompareExchange(ref _due, Over, due) != due)
+        if (Interlocked.CompareExchange(ref _due, Over, due) == due)
         {
-            return false;
+            // Read by the owner after the token has ended; a watch that is over serves no other.
+            WasHeldUp = wasHeldUp;
+            _timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            End();
         }
-
-        // Read by the owner after the token has ended; a watch that is over serves no other.
-        WasHeldUp = wasHeldUp;
-        End();
-        return true;
     }
+
+    private static long Later(long now, long mark) =>
+        ((now + TimeoutDefaults.Grace.Ticks - Prolonged) & ~Prolonged) | mark;
 
     private void End()
     {

@@ -4,8 +4,8 @@ namespace Resilience.Timeouts;
 
 /// <summary>How long things may take. Mutable until it is handed over; not thread-safe.</summary>
 /// <remarks>
-/// Time that is up while this process cannot run (it finds that out 100 ms late or more) is prolonged by a second, once: what
-/// it waits for may have come meanwhile. An attempt that times out even so is no evidence against its backend.
+/// A process that cannot run, for want of a thread or because it was stopped, has up to two seconds more to read what has
+/// come meanwhile; an attempt that times out even so, before there is a thread, is no evidence against its backend.
 /// </remarks>
 public sealed class TimeoutOptions
 {

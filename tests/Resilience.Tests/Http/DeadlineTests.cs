@@ -54,7 +54,7 @@ public sealed class DeadlineTests
     }
 
     [Fact]
-    public async Task Send_ClientCouldNotRunAndNoAnswerHasCome_GoesOnASecondLaterAndBlamesNobody()
+    public async Task Send_ClientCanRunAgainAndNoAnswerHasCome_BlamesTheBackendASecondLater()
     {
         using var rig = new HttpRig(2).On("b1", Answers.Hang);
 
@@ -64,11 +64,24 @@ public sealed class DeadlineTests
         using var response = await sending;
 
         rig.Sent.Should().Equal("b1", "b2");
+        rig["b1"].Failures.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task Send_ClientHasNoThreadForOrdinaryWork_GoesOnASecondLaterAndBlamesNobody()
+    {
+        using var rig = new HttpRig(2).On("b1", Answers.Hang);
+
+        rig.Time.IsStarved = true;
+        var sending = rig.SendAsync();
+        rig.Time.Advance(TimeSpan.FromSeconds(11));
+        using var response = await sending;
+
+        rig.Sent.Should().Equal("b1", "b2");
         rig["b1"].Failures.Should().Be(0, "whether it answered nobody knows");
-        response
-            .GetAttempts()[0]
-            .Outcome.Should()
-            .Be(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.AttemptTimeout, IsRetryable: true));
+        var outcome = response.GetAttempts()[0].Outcome;
+        outcome.Should().Be(new AttemptOutcome(OutcomeKind.Neutral, FailureKind.AttemptTimeout, IsRetryable: true));
+        outcome.ToString().Should().Be("attempt timeout while this process could not run");
     }
 
     [Fact]

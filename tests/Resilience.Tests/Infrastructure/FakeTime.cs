@@ -46,6 +46,12 @@ internal sealed class FakeTime : TimeProvider
         }
     }
 
+    /// <summary>
+    /// Whether no thread is free for ordinary work, which timers armed with no delay stand for: those that are armed
+    /// meanwhile never fire.
+    /// </summary>
+    public bool IsStarved { get; set; }
+
     /// <summary>How long from now until the next timer fires, or null when none is armed. Never negative.</summary>
     public TimeSpan? NextDue
     {
@@ -180,7 +186,7 @@ internal sealed class FakeTime : TimeProvider
 
             _armed.Remove(timer);
             timer.Period = period.Ticks;
-            if (dueTime >= TimeSpan.Zero)
+            if (dueTime >= TimeSpan.Zero && !(IsStarved && dueTime == TimeSpan.Zero))
             {
                 Insert(timer, _now + dueTime.Ticks);
             }

@@ -101,11 +101,27 @@ public sealed class TimeWatchTests
     [Theory]
     [InlineData(0.1)]
     [InlineData(60)]
-    public void Look_ProcessCouldNotRunUntilLate_EndsASecondLaterAndSaysSo(double late)
+    public void Look_ProcessCouldNotRunUntilLate_EndsASecondLater(double late)
     {
         Begin(seconds: 10);
         _time.Stall(TimeSpan.FromSeconds(10 + late));
         _time.Advance(TimeSpan.FromMilliseconds(999));
+        var hadEnded = _watch.HasEnded;
+
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+
+        hadEnded.Should().BeFalse();
+        _watch.HasEnded.Should().BeTrue();
+        _watch.WasHeldUp.Should().BeFalse("it could run for a whole second");
+    }
+
+    /// <summary>Timers are served before ordinary work: one in time does not say that this process can run.</summary>
+    [Fact]
+    public void Look_NoThreadForOrdinaryWork_EndsASecondLaterAndSaysSo()
+    {
+        Begin(seconds: 10);
+        _time.IsStarved = true;
+        _time.Advance(TimeSpan.FromSeconds(10.999));
         var hadEnded = _watch.HasEnded;
 
         _time.Advance(TimeSpan.FromMilliseconds(1));
@@ -167,6 +183,28 @@ public sealed class TimeWatchTests
 
         hadEnded.Should().BeFalse();
         _watch.HasEnded.Should().BeTrue();
+    }
+
+    /// <summary>The watch changes hands just as its timer looks: what begins is not left to the end of what was.</summary>
+    [Fact]
+    public void Look_ShorterWorkBeginsMeanwhile_IsEndedInItsOwnTime()
+    {
+        var time = new HookedTime(_time);
+        var clock = new Clock(time);
+        var watch = new TimeWatch(clock);
+        var start = clock.Ticks;
+        watch.Begin(start + TimeSpan.FromSeconds(1).Ticks);
+        watch.TryReset();
+        watch.Begin(start + TimeSpan.FromSeconds(10).Ticks);
+        time.OnRead = () =>
+        {
+            watch.TryReset();
+            watch.Begin(start + TimeSpan.FromSeconds(2).Ticks);
+        };
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+
+        watch.HasEnded.Should().BeTrue();
     }
 
     [Fact]
@@ -244,4 +282,24 @@ public sealed class TimeWatchTests
     }
 
     private void Begin(double seconds) => _watch.Begin(_clock.Ticks + TimeSpan.FromSeconds(seconds).Ticks);
+
+    /// <summary>Does something at the next look at the clock.</summary>
+    private sealed class HookedTime(FakeTime time) : TimeProvider
+    {
+        public Action? OnRead { get; set; }
+
+        public override long TimestampFrequency => time.TimestampFrequency;
+
+        public override long GetTimestamp()
+        {
+            var now = time.GetTimestamp();
+            var hook = OnRead;
+            OnRead = null;
+            hook?.Invoke();
+            return now;
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            time.CreateTimer(callback, state, dueTime, period);
+    }
 }

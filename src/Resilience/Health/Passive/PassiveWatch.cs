@@ -29,6 +29,7 @@ internal sealed class PassiveWatch : IMembershipObserver
     private readonly long[] _tickedAt = new long[Ticks];
     private int _tick;
     private int _remembered;
+    private bool _wasLate;
     private uint _started;
     private long _comparedAt = long.MinValue / 2;
     private TimeSpan _interval = PassiveDefaults.SilenceTime / TicksInSilence;
@@ -130,12 +131,15 @@ internal sealed class PassiveWatch : IMembershipObserver
 
     private bool Remember(ReadOnlySpan<Backend> backends, long now)
     {
-        if (now - _tickedAt[_tick] > _interval.TotalMilliseconds * TicksUnseen)
+        var isLate = now - _tickedAt[_tick] > _interval.TotalMilliseconds * TicksUnseen;
+        if (isLate && !_wasLate)
         {
             // This process could not run: what has come since lies unread, and who was silent in that time nobody knows.
+            // Once only: it may be the silent one who takes all the threads, and what is late each time has been read.
             _remembered = 0;
         }
 
+        _wasLate = isLate;
         _tick = (_tick + 1) % Ticks;
         _tickedAt[_tick] = now;
         _remembered = Math.Min(_remembered + 1, Ticks);
