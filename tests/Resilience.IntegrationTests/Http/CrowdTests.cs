@@ -11,6 +11,7 @@ namespace Resilience.IntegrationTests.Http;
 /// Ten thousand requests at once while backends die and return, and a storm in which every backend answers 503: what the
 /// laws promise holds, and what a limit refused stands in a column of its own (laws 1, 4 and 9; R118, R123, R124, R140).
 /// </summary>
+[Collection(MemoryCollection.Name)]
 public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
 {
     private const int Crowd = 10_000;

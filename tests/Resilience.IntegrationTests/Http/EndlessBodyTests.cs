@@ -8,6 +8,7 @@ using Resilience.Tests.Infrastructure;
 namespace Resilience.IntegrationTests.Http;
 
 /// <summary>Bodies that are slow, huge or without an end pass through as they come (law 4; R97, R124).</summary>
+[Collection(MemoryCollection.Name)]
 public sealed class EndlessBodyTests : ResilienceTest
 {
     private const int Huge = 96 * 1024 * 1024;
