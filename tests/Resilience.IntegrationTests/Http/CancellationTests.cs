@@ -4,6 +4,7 @@ using Resilience.DependencyInjection;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
 using Resilience.TestBackend;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.IntegrationTests.Http;
 
@@ -186,8 +187,10 @@ public sealed class CancellationTests(SharedBackends backends) : ResilienceTest,
     [InlineData(true)]
     public async Task Timeout_OfAnAttempt_IsTheBackendsFaultAndSaysSo(bool isTotal)
     {
-        var client = Connect(options => options.Add(backends.A));
+        var (time, id) = (new FakeTime(), $"timeout-{isTotal}");
+        var client = Connect(time, options => options.Add(backends.A));
         using var request = new HttpRequestMessage(HttpMethod.Get, Relative("hang"));
+        request.Headers.Add("X-Request-Id", id);
         request.ConfigureResilience(options =>
         {
             options.AttemptTimeout = TimeSpan.FromMilliseconds(100);
@@ -195,7 +198,12 @@ public sealed class CancellationTests(SharedBackends backends) : ResilienceTest,
             options.Retry = isTotal;
         });
 
-        var sending = () => client.Http.SendAsync(request);
+        var sending = () =>
+            SendPastAsync(
+                async () => (await backends.ArrivedAsync(id)).Count > 0,
+                time,
+                () => client.Http.SendAsync(request)
+            );
 
         var problem = (await sending.Should().ThrowAsync<TaskCanceledException>()).Which;
         problem.InnerException.Should().BeOfType<TimeoutException>();
