@@ -106,7 +106,8 @@ internal sealed class NetworkNamespace
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(Limits.Wait);
+        // The first of its kind on a machine loads the modules of the kernel that it needs.
+        await process.WaitForExitAsync().WaitAsync(Limits.ProcessStart);
         if (process.ExitCode != 0)
         {
             throw new InvalidOperationException(
