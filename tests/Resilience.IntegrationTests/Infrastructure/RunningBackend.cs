@@ -48,6 +48,8 @@ internal sealed class RunningBackend : IAsyncDisposable
             RedirectStandardError = true,
             UseShellExecute = false,
             CreateNoWindow = true,
+            // Nobody changes its settings, and watches of files are scarce on a machine of many programs.
+            Environment = { ["DOTNET_hostBuilder__reloadConfigOnChange"] = "false" },
         };
         if (isIsolated)
         {

@@ -89,5 +89,11 @@ public sealed class OpenTelemetryTests : ResilienceTest
     {
         options.Protocol = OtlpExportProtocol.HttpProtobuf;
         options.Endpoint = address;
+        // A proxy of the machine's would be asked for this one's own address.
+        options.HttpClientFactory = () =>
+            new HttpClient(new SocketsHttpHandler { UseProxy = false })
+            {
+                Timeout = TimeSpan.FromMilliseconds(FlushMilliseconds),
+            };
     }
 }
