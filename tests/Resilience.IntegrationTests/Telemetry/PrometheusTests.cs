@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -13,7 +12,7 @@ public sealed partial class PrometheusTests : ResilienceTest
 {
     private static readonly Uri None = new("http://127.0.0.1/");
 
-    private readonly HttpClient _http = new() { Timeout = Limits.Wait };
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = Limits.Wait };
     private readonly string _folder = Directory.CreateTempSubdirectory("resilience-prometheus-").FullName;
     private Uri _prometheus = None;
 
@@ -59,7 +58,7 @@ public sealed partial class PrometheusTests : ResilienceTest
         var sample = Own(
             StartedProgram.Start("dotnet", Path.Combine(AppContext.BaseDirectory, "operations", "Operations.dll"))
         );
-        var target = Addresses().Match(await sample.ReadLineAsync(Limits.Wait)).Groups[1].Value;
+        var target = Addresses().Match(await sample.ReadLineAsync(Limits.ProcessStart)).Groups[1].Value;
         target.Should().NotBeEmpty("the sample says where it listens");
 
         var settings = Path.Combine(_folder, "prometheus.yml");
@@ -84,29 +83,30 @@ public sealed partial class PrometheusTests : ResilienceTest
                 )
                 .Unheard()
         );
+        await Eventually.BecomesTrueAsync(IsReadyAsync, Limits.ProcessStart, "prometheus answers queries");
+    }
+
+    private async Task<bool> IsReadyAsync()
+    {
+        try
+        {
+            using var answer = await _http.GetAsync(new Uri(_prometheus, "-/ready"));
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            // It does not listen yet.
+            return false;
+        }
     }
 
     private Task UntilTrueAsync(string query) =>
         Eventually.BecomesTrueAsync(
             async () =>
             {
-                try
-                {
-                    using var answer = await AskAsync(query);
-                    if (answer.StatusCode == HttpStatusCode.ServiceUnavailable)
-                    {
-                        // It listens before it can answer.
-                        return false;
-                    }
-
-                    var result = await answer.Content.ReadFromJsonAsync<JsonElement>();
-                    return result.GetProperty("data").GetProperty("result").GetArrayLength() > 0;
-                }
-                catch (HttpRequestException)
-                {
-                    // It does not listen yet.
-                    return false;
-                }
+                using var answer = await AskAsync(query);
+                var result = await answer.Content.ReadFromJsonAsync<JsonElement>();
+                return result.GetProperty("data").GetProperty("result").GetArrayLength() > 0;
             },
             Limits.Wait,
             query
