@@ -62,6 +62,12 @@ public sealed class RecoveryTests : ResilienceTest
 
         await backends[1].SetHealthAsync(503);
         await BecomesAsync(client["b"], ActiveVerdict.Unhealthy);
+        // The snapshot follows a verdict within its rebuild spacing.
+        await Eventually.BecomesTrueAsync(
+            () => !client.Pool.Snapshot.Available.Contains(client["b"]),
+            Limits.Wait,
+            "b takes no traffic"
+        );
         await backends[1].ClearRequestsAsync();
         for (var i = 0; i < 10; i++)
         {
