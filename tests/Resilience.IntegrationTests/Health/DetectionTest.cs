@@ -54,8 +54,9 @@ public abstract class DetectionTest(ITestOutputHelper output) : ResilienceTest
             options =>
             {
                 options.Add(backends);
-                // Longer than it takes to notice silence, so that it is silence that is noticed.
-                options.Timeouts.Attempt = TimeSpan.FromSeconds(4);
+                // Longer than it takes to notice silence, so that it is silence that is noticed: twice, since a moment in
+                // which this process could not run begins the silence anew.
+                options.Timeouts.Attempt = TimeSpan.FromSeconds(8);
                 configure(options);
             },
             pool => pool.ConfigureTransport(transport => transport.SslOptions.CertificateChainPolicy = trust)
