@@ -101,6 +101,7 @@ public sealed class ProbeTests : ResilienceTest
         await closed.DisposeAsync();
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(
+                    ["HealthCheck:Timeout"] = $"{Limits.Wait:c}",
                 new Dictionary<string, string?>
                 {
                     ["Backends:0:Address"] = server.Address.ToString(),
@@ -180,7 +181,7 @@ public sealed class ProbeTests : ResilienceTest
             [new BackendDefinition(server.Address)],
             new RoundRobinSelector()
         );
-        await using var checker = new HealthChecker(pool);
+        await using var checker = new HealthChecker(pool, new HealthCheckOptions { Timeout = Limits.Wait });
 
         for (var i = 0; i < 5; i++)
         {
@@ -197,15 +198,7 @@ public sealed class ProbeTests : ResilienceTest
     {
         var backend = await StartAsync("a", https: true);
 
-        var result = await CheckAsync(
-            backend.Address,
-            options =>
-            {
-                options.Type = HealthCheckType.Https;
-                // A handshake on a busy machine takes its time, and a timeout is not what is asked for.
-                options.Timeout = Limits.Wait;
-            }
-        );
+        var result = await CheckAsync(backend.Address, options => options.Type = HealthCheckType.Https);
 
         result.IsSuccess.Should().BeFalse();
         result.Detail.Should().StartWith("GET /health failed: TLS: ").And.Contain("certificate");
@@ -232,11 +225,7 @@ public sealed class ProbeTests : ResilienceTest
 
         var result = await CheckAsync(
             new BackendDefinition(server.Address),
-            options =>
-            {
-                options.Type = HealthCheckType.Https;
-                options.Timeout = Limits.Wait;
-            },
+            options => options.Type = HealthCheckType.Https,
             handler
         );
 
@@ -277,7 +266,8 @@ public sealed class ProbeTests : ResilienceTest
         HttpMessageHandler? handler = null
     )
     {
-        var options = new HealthCheckOptions();
+        // Whatever is asked for, it is no timeout, unless a test says so.
+        var options = new HealthCheckOptions { Timeout = Limits.Wait };
         configure(options);
         await using var pool = new BackendPool("catalog", [backend], new RoundRobinSelector());
         var probe = handler is null ? null : new HttpHealthProbe(options, handler);
