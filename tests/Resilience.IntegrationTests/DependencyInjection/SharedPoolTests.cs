@@ -10,15 +10,28 @@ namespace Resilience.IntegrationTests.DependencyInjection;
 /// <summary>All state is in the pool: clients come and go (law 12).</summary>
 public sealed class SharedPoolTests(SharedBackends backends) : ResilienceTest, IClassFixture<SharedBackends>
 {
+    private static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(5);
+
     [Fact]
     public async Task Clients_OfOnePool_ShareWhatOneOfThemLearnt()
     {
-        var client = ConnectTyped(options => options.AddRefusing("down").Add(backends.A));
-        // The snapshot follows a verdict within its rebuild spacing.
-        while (client.Pool.Snapshot.Available.Count == 2)
+        var client = ConnectTyped(options =>
         {
-            (await client.Http.GetAsync(Relative("work?ms=0"))).Dispose();
-        }
+            options.AddRefusing("down").Add(backends.A);
+            // It stays learnt until the test has ended, however busy the machine is.
+            options.PassiveHealth.EjectionTime = options.PassiveHealth.MaxEjectionTime = Forgotten;
+            options.CircuitBreaker.BreakDuration = options.CircuitBreaker.MaxBreakDuration = Forgotten;
+        });
+        await Eventually.BecomesTrueAsync(
+            async () =>
+            {
+                (await client.Http.GetAsync(Relative("work?ms=0"))).Dispose();
+                // The snapshot follows a verdict within its rebuild spacing.
+                return client.Pool.Snapshot.Available.Count < 2;
+            },
+            Limits.Wait,
+            "one client has learnt who is down"
+        );
 
         var typed = client.Services.GetRequiredService<TypedClient>();
         for (var i = 0; i < 10; i++)
