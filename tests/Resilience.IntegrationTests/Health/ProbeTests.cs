@@ -33,10 +33,9 @@ public sealed class ProbeTests : ResilienceTest
     [Fact]
     public async Task Tcp_ClosedPort_IsFailureWithTheError()
     {
-        var server = RawServer.Start();
-        await server.DisposeAsync();
+        var closed = ClosedPort();
 
-        var result = await CheckAsync(server.Address, options => options.Type = HealthCheckType.Tcp);
+        var result = await CheckAsync(closed, options => options.Type = HealthCheckType.Tcp);
 
         result.IsSuccess.Should().BeFalse();
         result
@@ -44,7 +43,7 @@ public sealed class ProbeTests : ResilienceTest
             .BeOfType<SocketException>()
             .Which.SocketErrorCode.Should()
             .Be(SocketError.ConnectionRefused);
-        result.Detail.Should().StartWith($"TCP connection to port {server.Port} failed: ");
+        result.Detail.Should().StartWith($"TCP connection to port {closed.Port} failed: ");
     }
 
     [Fact]
@@ -61,11 +60,10 @@ public sealed class ProbeTests : ResilienceTest
     public async Task Tcp_OwnPort_IsTheOneThatIsProbed()
     {
         await using var server = RawServer.Start();
-        var closed = RawServer.Start();
-        await closed.DisposeAsync();
+        var closed = ClosedPort();
 
         var result = await CheckAsync(
-            closed.Address,
+            closed,
             options =>
             {
                 options.Type = HealthCheckType.Tcp;
@@ -80,11 +78,10 @@ public sealed class ProbeTests : ResilienceTest
     public async Task Tcp_OwnAddressForProbes_IsTheOneThatIsProbed()
     {
         await using var server = RawServer.Start();
-        var closed = RawServer.Start();
-        await closed.DisposeAsync();
+        var closed = ClosedPort();
 
         var result = await CheckAsync(
-            new BackendDefinition(closed.Address) { HealthAddress = server.Address },
+            new BackendDefinition(closed) { HealthAddress = server.Address },
             options => options.Type = HealthCheckType.Tcp
         );
 
@@ -97,15 +94,14 @@ public sealed class ProbeTests : ResilienceTest
     public async Task Tcp_TypeAndPortAreReloaded_TheNextProbeGoesByThem()
     {
         await using var server = RawServer.Start(WireFault.Garbage);
-        var closed = RawServer.Start();
-        await closed.DisposeAsync();
+        var closed = ClosedPort();
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(
-                    ["HealthCheck:Timeout"] = $"{Limits.Wait:c}",
                 new Dictionary<string, string?>
                 {
                     ["Backends:0:Address"] = server.Address.ToString(),
                     ["HealthCheck:Type"] = "Http",
+                    ["HealthCheck:Timeout"] = $"{Limits.Wait:c}",
                 }
             )
             .Build();
@@ -256,6 +252,9 @@ public sealed class ProbeTests : ResilienceTest
         result.Detail.Should().Be("GET /health was redirected");
         login.RequestCount.Should().Be(1, "the handler has followed it");
     }
+
+    /// <summary>Where nobody listens, and nobody else comes to listen while the test runs.</summary>
+    private static Uri ClosedPort() => new($"http://127.0.0.1:{TestPorts.Next()}/");
 
     private static Task<ProbeResult> CheckAsync(Uri address, Action<HealthCheckOptions> configure) =>
         CheckAsync(new BackendDefinition(address), configure);

@@ -96,7 +96,7 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
     [MemberData(nameof(ExpectingRequests))]
     public async Task Unsafe_ExpectingA100_ArrivesOnceAndFails(WireFault fault, string method, string content)
     {
-        var (first, second) = (Server(), Server());
+        var (first, second) = (Leaving(), Leaving());
         var client = Connect(options => options.Add("a", first).Add("b", second));
         await KeepConnectionsAsync(client);
         first.Fault = second.Fault = fault;
@@ -135,7 +135,7 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
     [InlineData("DELETE", "nothing")]
     public async Task Idempotent_BackendGoesAwayOnAKeptConnection_IsAnsweredByTheOther(string method, string content)
     {
-        var (first, second) = (Server(), Server());
+        var (first, second) = (Leaving(), Server());
         var client = Connect(options => options.Add("a", first).Add("b", second));
         await KeepConnectionsAsync(client);
         first.Fault = WireFault.CloseReusedConnectionAndListener;
@@ -328,6 +328,9 @@ public sealed class NeverTwiceTests(SharedBackends backends) : ResilienceTest, I
     }
 
     private static bool IsOnce(RawRequest request) => request.RequestLine.Contains("/once ", StringComparison.Ordinal);
+
+    /// <summary>A server whose port nobody else comes to listen on when it has stopped.</summary>
+    private RawServer Leaving() => Own(RawServer.Start(port: TestPorts.Next()));
 
     /// <summary>One kept connection to each backend, so that the next request goes out on a used one.</summary>
     private static async Task KeepConnectionsAsync(ResilientClient client)

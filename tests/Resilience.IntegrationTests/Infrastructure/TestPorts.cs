@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -10,8 +11,15 @@ namespace Resilience.IntegrationTests.Infrastructure;
 /// </summary>
 internal static class TestPorts
 {
-    private const int First = 12_000;
-    private const int Count = 20_000;
+    /// <summary>The first port after these, on a machine that is set up as most are.</summary>
+    private const int UsualEnd = 32_000;
+
+    /// <summary>Below this there is no room for a run of the tests.</summary>
+    private const int LowestEnd = 4_000;
+
+    private static readonly int End = FindEnd();
+    private static readonly int First = Math.Min(12_000, End / 2);
+    private static readonly int Count = End - First;
 
     private static int Last = Random.Shared.Next(Count);
 
@@ -27,7 +35,21 @@ internal static class TestPorts
             }
         }
 
-        throw new InvalidOperationException($"No free port in {First}-{First + Count - 1}.");
+        throw new InvalidOperationException($"No free port in {First}-{End - 1}.");
+    }
+
+    /// <summary>Where Linux says that the ports of outgoing connections begin, if that is lower than usual.</summary>
+    /// <remarks>Where they begin so low that nothing is left below them, a port can only be taken from among them.</remarks>
+    private static int FindEnd()
+    {
+        const string OutgoingPorts = "/proc/sys/net/ipv4/ip_local_port_range";
+        if (!File.Exists(OutgoingPorts))
+        {
+            return UsualEnd;
+        }
+
+        var first = int.Parse(File.ReadAllText(OutgoingPorts).Split()[0], CultureInfo.InvariantCulture);
+        return first < LowestEnd ? UsualEnd : Math.Min(first, UsualEnd);
     }
 
     private static bool IsFree(int port)
