@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Resilience.Backends;
 using Resilience.Http;
@@ -30,7 +31,7 @@ public sealed class ConnectionEndTests : ResilienceTest
     public async Task Send_KeptConnectionHasEnded_IsAnsweredOnANewOneAndSentOnce(string method, bool isReset)
     {
         var mayEnd = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var hasEnded = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var hasEnded = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
         var arrived = 0;
         var server = Own(
             ScriptServer.Start(
@@ -43,8 +44,9 @@ public sealed class ConnectionEndTests : ResilienceTest
                         if (number == 1)
                         {
                             await mayEnd.Task.WaitAsync(token);
+                            var ofTheClient = ((IPEndPoint)socket.RemoteEndPoint!).Port;
                             End(socket, isReset);
-                            hasEnded.SetResult();
+                            hasEnded.SetResult(ofTheClient);
                             if (isReset)
                             {
                                 return;
@@ -57,7 +59,12 @@ public sealed class ConnectionEndTests : ResilienceTest
         var client = Connect(options => options.AddBackend(server.Address.ToString(), "a"));
         (await client.Http.GetAsync(Relative(""))).Dispose();
         mayEnd.SetResult();
-        await hasEnded.Task.WaitAsync(Limits.Wait);
+        var port = await hasEnded.Task.WaitAsync(Limits.Wait);
+        await Eventually.BecomesTrueAsync(
+            () => HasComeToTheClient(port, server.Address.Port),
+            Limits.Wait,
+            "the client's end of the connection knows that it has ended"
+        );
 
         using var request = new HttpRequestMessage(new HttpMethod(method), Relative(""));
         using var response = await client.Http.SendAsync(request);
@@ -115,6 +122,17 @@ public sealed class ConnectionEndTests : ResilienceTest
         whole.RequestCount.Should().Be(movesOn ? 2 : 1);
         client["half"].Failures.Should().Be(arrived, "none was sent there twice");
     }
+
+    /// <summary>
+    /// Whether the kernel has handed the end of a connection over to the client's socket: on a busy machine it may do so
+    /// after the server's call has returned. One that was reset is in no list any more.
+    /// </summary>
+    private static bool HasComeToTheClient(int clientPort, int serverPort) =>
+        IPGlobalProperties
+            .GetIPGlobalProperties()
+            .GetActiveTcpConnections()
+            .Where(each => each.LocalEndPoint.Port == clientPort && each.RemoteEndPoint.Port == serverPort)
+            .All(each => each.State == TcpState.CloseWait);
 
     private static void End(Socket socket, bool isReset)
     {
