@@ -115,7 +115,8 @@ internal sealed class ResilientCall
         }
 
         var now = lease.StartedAt;
-        _limit = TimeLimit.Start(_pool.Clock, now, CutToDeadline(OwnAttemptTimeout, now), _callerToken);
+        var time = CutToDeadline(OwnAttemptTimeout, now);
+        _limit = TimeLimit.Start(_pool.Clock, now, time, _callerToken, isSynchronous: !IsAsync);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;

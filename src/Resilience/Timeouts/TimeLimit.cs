@@ -26,13 +26,20 @@ internal struct TimeLimit
         Start(clock, clock.Ticks, limit, caller);
 
     /// <param name="now">The moment from which on the time runs, which the caller has read from the clock.</param>
-    public static TimeLimit Start(Clock clock, long now, TimeSpan limit, CancellationToken caller)
+    /// <param name="isSynchronous">Whether the thread that waits reads by itself what it waits for.</param>
+    public static TimeLimit Start(
+        Clock clock,
+        long now,
+        TimeSpan limit,
+        CancellationToken caller,
+        bool isSynchronous = false
+    )
     {
         // A timer of another clock than the system's belongs to that clock alone.
         var watch = ReferenceEquals(clock, Clock.System) ? ObjectPool<TimeWatch>.Take() : new TimeWatch(clock);
         if (limit != Timeout.InfiniteTimeSpan && limit <= TimeoutDefaults.Longest)
         {
-            watch.Begin(now + limit.Ticks);
+            watch.Begin(now + limit.Ticks, isSynchronous);
         }
 
         // Registered after the time runs: a caller that has cancelled already ends the token at once.

@@ -11,7 +11,7 @@ namespace Resilience.Timeouts;
 /// A process that cannot run - no thread of its pool is free, or it was stopped - finds the end of the time and what came
 /// before it due at once. To end the work then would fail a request that was answered. So an ordinary piece of work is sent
 /// through the pool's queue: if it comes at once the time is up, if it comes within a second there is a second more, and if
-/// it does not come the work ends, and nobody is to blame for it.
+/// it does not come the work ends, and nobody is to blame for it. Synchronous work ends at once: its thread reads by itself.
 /// </remarks>
 internal sealed class TimeWatch
 {
@@ -22,7 +22,7 @@ internal sealed class TimeWatch
     private const long Over = long.MinValue;
 
     /* In the lowest two bits of _due, less than half a microsecond: its time is up, and it has a moment more; in it an
-       ordinary piece of work is awaited, or has come late. */
+       ordinary piece of work is awaited, or has come late, or need not come. */
     private const long Asked = 1;
     private const long CaughtUp = 2;
     private const long Prolonged = Asked | CaughtUp;
@@ -55,9 +55,10 @@ internal sealed class TimeWatch
 
     /// <summary>Begins a piece of work.</summary>
     /// <param name="due">When its time is up, in the clock's fine ticks.</param>
-    public void Begin(long due)
+    /// <param name="isSynchronous">Whether what it waits for is read by the thread that waits, so that nothing lies unread.</param>
+    public void Begin(long due, bool isSynchronous = false)
     {
-        due &= ~Prolonged;
+        due = Marked(due, isSynchronous ? CaughtUp : 0);
         // A full fence between the two: the timer that fires takes its mark off before it looks at the time, so one of the
         // two sees the other, and no work goes unwatched.
         Interlocked.Exchange(ref _due, due);
@@ -194,8 +195,10 @@ internal sealed class TimeWatch
         }
     }
 
-    private static long Later(long now, long mark) =>
-        ((now + TimeoutDefaults.Grace.Ticks - Prolonged) & ~Prolonged) | mark;
+    private static long Later(long now, long mark) => Marked(now + TimeoutDefaults.Grace.Ticks, mark);
+
+    /* At most that time: a timer counts whole milliseconds, and would take one more for a tick. */
+    private static long Marked(long at, long mark) => ((at - Prolonged) & ~Prolonged) | mark;
 
     private void End()
     {

@@ -1,8 +1,11 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Resilience.Backends;
 using Resilience.ChaosTests.Infrastructure;
 using Resilience.ChaosTests.Load;
+using Resilience.CircuitBreaking;
 using Resilience.Health.Passive;
 using Resilience.IntegrationTests.Infrastructure;
 using Xunit.Abstractions;
@@ -108,6 +111,83 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
         run.Ejections.Should().Be(0, "no backend is to blame");
         // By the clock that decides when a request is due: had its time begun with its sending, none would have waited.
         row.During.Latencies.Percentile(0.99)!.Value.Should().BeGreaterThan(starvation / 2);
+    }
+
+    /// <summary>The other way round: it is the hung backend that takes the client's threads, by callers who wait on them.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task BlockedCallers_OneBackendHangs_IsFoundOutAndNoCallFails(bool isSynchronous)
+    {
+        // More than the pool has threads: whatever needs one waits in line with the next calls.
+        const int Callers = 60;
+        var client = Connect(options => options.Add(Backends.All).Timeouts.Attempt = TimeSpan.FromSeconds(3));
+        client.Http.Timeout = Timeout.InfiniteTimeSpan;
+        var failures = new ConcurrentQueue<Exception>();
+        using var left = new CountdownEvent(Callers);
+        // Connections for all: the platform makes them on the pool's threads, for synchronous callers too.
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, Callers * Backends.All.Count)
+                .Select(_ => client.Http.GetStringAsync(Relative("work?ms=500")))
+        );
+        using var enough = new CancellationTokenSource();
+        Backends.B.Freeze();
+        var began = Stopwatch.GetTimestamp();
+
+        for (var caller = 0; caller < Callers; caller++)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(Call, null);
+        }
+
+        // On a thread of its own, which no caller can take.
+        var seen = await Task.Factory.StartNew(WhenOut, TaskCreationOptions.LongRunning);
+        await enough.CancelAsync();
+        await Eventually.BecomesTrueAsync(() => left.IsSet, ChaosSettings.Patience, "all calls have ended");
+        Backends.B.Resume();
+
+        Output.WriteLine($"Out after {seen}");
+        failures.Should().BeEmpty("two backends answer");
+
+        string WhenOut()
+        {
+            var b = client["b"];
+            while (Stopwatch.GetElapsedTime(began) is var time && time < ChaosSettings.Patience)
+            {
+                if (b.PassiveVerdict == PassiveVerdict.Ejected || b.Circuit.State == CircuitState.Open)
+                {
+                    return $"{time.TotalSeconds:0.0} s: {b.Status.Detail}";
+                }
+
+                Thread.Yield();
+            }
+
+            throw new TimeoutException("The backend that hangs was not found out.");
+        }
+
+        // Each call is an item of the pool's queue, so that others have their turn between two.
+        void Call(object? state)
+        {
+            try
+            {
+                using var message = new HttpRequestMessage(HttpMethod.Get, Relative("work?ms=2"));
+                var response = isSynchronous ? client.Http.Send(message) : client.Http.SendAsync(message).Result;
+                response.Dispose();
+            }
+            catch (Exception exception)
+            {
+                failures.Enqueue(exception);
+            }
+
+            if (enough.IsCancellationRequested)
+            {
+                left.Signal();
+            }
+            else
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(Call, null);
+            }
+        }
     }
 
     [Fact]

@@ -143,6 +143,20 @@ public sealed class TimeWatchTests
         _time.ArmedTimers.Should().Be(0);
     }
 
+    /// <summary>A thread that waits by itself has read what came; nor is anything gained by blocking it for longer.</summary>
+    [Fact]
+    public void Look_SynchronousWork_EndsAtOnceHoweverLate()
+    {
+        _watch.Begin(_clock.Ticks + TimeSpan.FromSeconds(10).Ticks, isSynchronous: true);
+        _time.IsStarved = true;
+        _time.Stall(TimeSpan.FromSeconds(15));
+
+        _time.Advance(TimeSpan.Zero);
+
+        _watch.HasEnded.Should().BeTrue();
+        _watch.WasHeldUp.Should().BeFalse();
+    }
+
     [Fact]
     public void Look_AFewMillisecondsLateAsTimersAre_EndsAtOnce()
     {

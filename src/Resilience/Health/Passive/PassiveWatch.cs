@@ -39,13 +39,7 @@ internal sealed class PassiveWatch : IMembershipObserver
     {
         _checker = checker;
         _pool = pool;
-        // Timers, and sockets, are served before other work: of a process whose pool has no thread free for that, a look
-        // that comes on time would see answers read for the one backend and not yet for the other.
-        _timer = pool.Clock.CreateTimer(
-            static watch =>
-                ((PassiveWatch)watch!)._pool.Clock.RunBehindQueued(static it => it.Tick(), (PassiveWatch)watch),
-            this
-        );
+        _timer = pool.Clock.CreateTimer(static watch => ((PassiveWatch)watch!).Tick(), this);
         pool.Observe(this);
     }
 
