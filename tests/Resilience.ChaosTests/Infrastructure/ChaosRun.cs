@@ -209,8 +209,19 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Load.DisposeAsync();
-        _suppressed.Dispose();
+        try
+        {
+            await Load.DisposeAsync();
+        }
+        finally
+        {
+            _subscription.Dispose();
+            _suppressed.Dispose();
+            // A scenario that failed has not come to this: its connections, and what looks after them, would live on in the
+            // next one.
+            await Client.DisposeAsync();
+            _connections.End();
+        }
     }
 
     /// <summary>From the fault to the first state change that took any backend out before the cure, if one did.</summary>

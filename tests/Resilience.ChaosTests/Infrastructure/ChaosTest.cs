@@ -34,6 +34,8 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     {
         await base.InitializeAsync();
         await backends.MendAsync();
+        // What a test before this one has left, if it failed before it could judge that itself.
+        CollectWhatIsLeft();
         TaskScheduler.UnobservedTaskException += Note;
         _timersBefore = Timer.ActiveCount;
     }
@@ -43,6 +45,8 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         try
         {
             await base.DisposeAsync();
+            // Whatever way it has ended: by the next test its tasks are nobody's.
+            AssertNoneFailedUnseen();
         }
         finally
         {
@@ -183,12 +187,19 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
 
     private protected void AssertNoneFailedUnseen()
     {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
+        CollectWhatIsLeft();
         lock (_unobserved)
         {
             _unobserved.Should().BeEmpty("no task fails unseen");
         }
+    }
+
+    /// <summary>A failed task that nobody has looked at says so when it is finalised.</summary>
+    private static void CollectWhatIsLeft()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
     }
 
     /// <summary>Back soon in the short version; by the library's own defaults in the long one.</summary>
