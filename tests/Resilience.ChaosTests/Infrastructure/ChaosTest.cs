@@ -18,6 +18,12 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     /// <summary>Of the clients by which the test tells each backend what to do, and of what runs the test.</summary>
     private protected const int OtherTimers = 5;
 
+    /// <summary>
+    /// A watch that is pooled looks once more when the time of its last wait is up, and finds that nobody waits: by default
+    /// after thirty seconds.
+    /// </summary>
+    private protected static readonly TimeSpan LongestTimer = 4 * Limits.Wait;
+
     private static int LastScenario;
 
     private readonly List<Exception> _unobserved = [];
@@ -179,8 +185,8 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         await run.ConnectionsEndAsync();
         await Eventually.BecomesTrueAsync(
             () => Timer.ActiveCount <= _timersBefore + OtherTimers,
-            Limits.Wait,
-            $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
+            LongestTimer,
+            () => $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
         );
         AssertNoneFailedUnseen();
     }

@@ -225,8 +225,9 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 return pools.TrueForAll(each => !each.TryGetTarget(out _))
                     && Timer.ActiveCount <= timersBefore + OtherTimers;
             },
-            Limits.Wait,
-            $"of {pools.Count} pools neither memory nor a timer is left"
+            LongestTimer,
+            () =>
+                $"of {pools.Count} pools neither memory nor a timer is left, and not {Timer.ActiveCount} timers instead of {timersBefore}"
         );
         AssertNoneFailedUnseen();
     }
