@@ -45,6 +45,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
     {
         var time = new JumpingTime();
         var run = await BeginAsync("a minute passes at once, four times, one answers 503", time);
+        run.TimeJumps = true;
 
         await run.StrikeAsync(async () =>
         {
