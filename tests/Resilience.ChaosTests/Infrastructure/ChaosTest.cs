@@ -27,11 +27,13 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     private static int LastScenario;
 
     private readonly List<Exception> _unobserved = [];
-    private long _timersBefore;
 
     private protected ChaosBackends Backends => backends;
 
     private protected ITestOutputHelper Output => output;
+
+    /// <summary>How many timers were armed when the test began.</summary>
+    private protected long TimersBefore { get; private set; }
 
     /// <summary>Whether the pools of the short version probe, and often; those of the long one do as by default.</summary>
     private protected virtual bool ProbesOften => true;
@@ -43,7 +45,7 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         // What a test before this one has left, if it failed before it could judge that itself.
         CollectWhatIsLeft();
         TaskScheduler.UnobservedTaskException += Note;
-        _timersBefore = Timer.ActiveCount;
+        TimersBefore = Timer.ActiveCount;
     }
 
     public override async Task DisposeAsync()
@@ -184,9 +186,9 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         await run.Client.DisposeAsync();
         await run.ConnectionsEndAsync();
         await Eventually.BecomesTrueAsync(
-            () => Timer.ActiveCount <= _timersBefore + OtherTimers,
+            () => Timer.ActiveCount <= TimersBefore + OtherTimers,
             LongestTimer,
-            () => $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
+            () => $"no timer is left, and not {Timer.ActiveCount} instead of {TimersBefore}"
         );
         AssertNoneFailedUnseen();
     }
