@@ -57,14 +57,17 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
 
+    /// <summary>Whether time jumps, so that a deadline can pass between a response and the attempt that would follow it.</summary>
+    public bool TimeJumps { get; set; }
+
     /// <summary>The backend that another one passes on to, if there is one: what it sees has been counted there.</summary>
     public string? Behind { get; set; }
 
     /// <summary>The terms of the pool's budget of retries.</summary>
     public RetryBudgetOptions Budget { get; }
 
-    /// <summary>How many retries were not made for want of budget or of a backend.</summary>
-    public long SuppressedByLimit => _suppressed.ByLimit;
+    /// <summary>How many retries were not made for want of budget or of a backend, or of time where time jumps.</summary>
+    public long SuppressedByLimit => _suppressed.ByLimit + (TimeJumps ? _suppressed.ByTime : 0);
 
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
@@ -209,8 +212,19 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Load.DisposeAsync();
-        _suppressed.Dispose();
+        try
+        {
+            await Load.DisposeAsync();
+        }
+        finally
+        {
+            _subscription.Dispose();
+            _suppressed.Dispose();
+            // A scenario that failed has not come to this: its connections, and what looks after them, would live on in the
+            // next one.
+            await Client.DisposeAsync();
+            _connections.End();
+        }
     }
 
     /// <summary>From the fault to the first state change that took any backend out before the cure, if one did.</summary>

@@ -18,14 +18,22 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     /// <summary>Of the clients by which the test tells each backend what to do, and of what runs the test.</summary>
     private protected const int OtherTimers = 5;
 
+    /// <summary>
+    /// A watch that is pooled looks once more when the time of its last wait is up, and finds that nobody waits: by default
+    /// after thirty seconds.
+    /// </summary>
+    private protected static readonly TimeSpan LongestTimer = 4 * Limits.Wait;
+
     private static int LastScenario;
 
     private readonly List<Exception> _unobserved = [];
-    private long _timersBefore;
 
     private protected ChaosBackends Backends => backends;
 
     private protected ITestOutputHelper Output => output;
+
+    /// <summary>How many timers were armed when the test began.</summary>
+    private protected long TimersBefore { get; private set; }
 
     /// <summary>Whether the pools of the short version probe, and often; those of the long one do as by default.</summary>
     private protected virtual bool ProbesOften => true;
@@ -34,8 +42,10 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
     {
         await base.InitializeAsync();
         await backends.MendAsync();
+        // What a test before this one has left, if it failed before it could judge that itself.
+        CollectWhatIsLeft();
         TaskScheduler.UnobservedTaskException += Note;
-        _timersBefore = Timer.ActiveCount;
+        TimersBefore = Timer.ActiveCount;
     }
 
     public override async Task DisposeAsync()
@@ -43,6 +53,8 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         try
         {
             await base.DisposeAsync();
+            // Whatever way it has ended: by the next test its tasks are nobody's.
+            AssertNoneFailedUnseen();
         }
         finally
         {
@@ -174,21 +186,28 @@ public abstract class ChaosTest(ChaosBackends backends, ITestOutputHelper output
         await run.Client.DisposeAsync();
         await run.ConnectionsEndAsync();
         await Eventually.BecomesTrueAsync(
-            () => Timer.ActiveCount <= _timersBefore + OtherTimers,
-            Limits.Wait,
-            $"no timer is left, and not {Timer.ActiveCount} instead of {_timersBefore}"
+            () => Timer.ActiveCount <= TimersBefore + OtherTimers,
+            LongestTimer,
+            () => $"no timer is left, and not {Timer.ActiveCount} instead of {TimersBefore}"
         );
         AssertNoneFailedUnseen();
     }
 
     private protected void AssertNoneFailedUnseen()
     {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
+        CollectWhatIsLeft();
         lock (_unobserved)
         {
             _unobserved.Should().BeEmpty("no task fails unseen");
         }
+    }
+
+    /// <summary>A failed task that nobody has looked at says so when it is finalised.</summary>
+    private static void CollectWhatIsLeft()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
     }
 
     /// <summary>Back soon in the short version; by the library's own defaults in the long one.</summary>

@@ -28,6 +28,16 @@ internal sealed record ProcessFigures(double Minutes, int Requests, long Memory,
         );
     }
 
+    /// <summary>The least of each figure, as of the last look.</summary>
+    public static ProcessFigures LeastOf(IReadOnlyCollection<ProcessFigures> looks) =>
+        looks.Last() with
+        {
+            Memory = looks.Min(each => each.Memory),
+            Handles = looks.Min(each => each.Handles),
+            Threads = looks.Min(each => each.Threads),
+            Timers = looks.Min(each => each.Timers),
+        };
+
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,

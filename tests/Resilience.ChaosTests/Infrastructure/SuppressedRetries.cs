@@ -2,11 +2,12 @@ using System.Diagnostics.Metrics;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
-/// <summary>Counts the retries that the library says were not made for want of budget or of a backend.</summary>
+/// <summary>Counts the retries that the library says were not made for want of budget, of a backend or of time.</summary>
 internal sealed class SuppressedRetries : IDisposable
 {
     private readonly MeterListener _listener = new();
     private long _byLimit;
+    private long _byTime;
 
     public SuppressedRetries()
     {
@@ -26,13 +27,21 @@ internal sealed class SuppressedRetries : IDisposable
                     {
                         Interlocked.Add(ref _byLimit, count);
                     }
+                    else if (tag.Value is "deadline")
+                    {
+                        Interlocked.Add(ref _byTime, count);
+                    }
                 }
             }
         );
         _listener.Start();
     }
 
+    /// <summary>For want of budget or of a backend.</summary>
     public long ByLimit => Interlocked.Read(ref _byLimit);
+
+    /// <summary>For want of time before the request's deadline.</summary>
+    public long ByTime => Interlocked.Read(ref _byTime);
 
     public void Dispose() => _listener.Dispose();
 }

@@ -48,6 +48,7 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
     {
         var time = new JumpingTime();
         var run = await BeginAsync("a minute passes at once, four times, one answers 503", time);
+        run.TimeJumps = true;
 
         await run.StrikeAsync(async () =>
         {
@@ -72,7 +73,9 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
     {
         // Longer than the silence that a backend is ejected for, and than an attempt may take.
         var starvation = TimeSpan.FromSeconds(ChaosSettings.IsLong ? 12 : 5);
-        var run = await BeginAsync("thread pool starved");
+        // What has become due meanwhile begins at once, and all of it needs an answer in the time of an attempt.
+        var attempt = starvation - TimeSpan.FromSeconds(1);
+        var run = await BeginAsync("thread pool starved", options => options.Timeouts.Attempt = attempt);
         var underWay = 0;
 
         await run.StrikeAsync(async () =>
@@ -303,8 +306,9 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
                 return pools.TrueForAll(each => !each.TryGetTarget(out _))
                     && Timer.ActiveCount <= timersBefore + OtherTimers;
             },
-            Limits.Wait,
-            $"of {pools.Count} pools neither memory nor a timer is left"
+            LongestTimer,
+            () =>
+                $"of {pools.Count} pools neither memory nor a timer is left, and not {Timer.ActiveCount} timers instead of {timersBefore}"
         );
         AssertNoneFailedUnseen();
     }

@@ -1,5 +1,6 @@
 using Resilience.ChaosTests.Infrastructure;
 using Resilience.ChaosTests.Load;
+using Resilience.IntegrationTests.Infrastructure;
 using Xunit.Abstractions;
 
 namespace Resilience.ChaosTests.Scenarios;
@@ -93,6 +94,17 @@ public sealed class ProcessTests(ChaosBackends backends, ITestOutputHelper outpu
         foreach (var backend in Backends.All)
         {
             await run.IsBackAsync(backend.Name);
+        }
+
+        // One that has answered may still be on trial, and what was begun before may yet fail on it and take it out again.
+        await run.Load.EarlierEndAsync();
+        foreach (var backend in Backends.All)
+        {
+            await Eventually.BecomesTrueAsync(
+                () => run.Client[backend.Name].IsAlive,
+                ChaosSettings.Patience,
+                $"{backend.Name} is in the rotation"
+            );
         }
 
         var wellSince = run.Load.Begun;

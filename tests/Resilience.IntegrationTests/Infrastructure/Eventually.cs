@@ -10,9 +10,9 @@ internal static class Eventually
     /// <summary>Returns as soon as the condition holds; throws when it still does not after the limit.</summary>
     /// <param name="condition">The condition; what it throws ends the wait.</param>
     /// <param name="limit">How long to wait at most: generous, since it is only spent when the test fails.</param>
-    /// <param name="what">What was waited for, for the message.</param>
+    /// <param name="what">What was waited for, for the message; asked when the wait has been in vain.</param>
     /// <exception cref="TimeoutException">The condition did not become true in time.</exception>
-    public static async Task BecomesTrueAsync(Func<Task<bool>> condition, TimeSpan limit, string what)
+    public static async Task BecomesTrueAsync(Func<Task<bool>> condition, TimeSpan limit, Func<string> what)
     {
         var start = Stopwatch.GetTimestamp();
         while (true)
@@ -26,7 +26,7 @@ internal static class Eventually
 
             if (late)
             {
-                throw new TimeoutException($"Did not become true within {limit}: {what}.");
+                throw new TimeoutException($"Did not become true within {limit}: {what()}.");
             }
 
             // The only delay in these tests. Other processes and the kernel raise no event here, so asking again is
@@ -35,7 +35,15 @@ internal static class Eventually
         }
     }
 
-    /// <inheritdoc cref="BecomesTrueAsync(Func{Task{bool}}, TimeSpan, string)"/>
+    /// <inheritdoc cref="BecomesTrueAsync(Func{Task{bool}}, TimeSpan, Func{string})"/>
+    public static Task BecomesTrueAsync(Func<Task<bool>> condition, TimeSpan limit, string what) =>
+        BecomesTrueAsync(condition, limit, () => what);
+
+    /// <inheritdoc cref="BecomesTrueAsync(Func{Task{bool}}, TimeSpan, Func{string})"/>
+    public static Task BecomesTrueAsync(Func<bool> condition, TimeSpan limit, Func<string> what) =>
+        BecomesTrueAsync(() => Task.FromResult(condition()), limit, what);
+
+    /// <inheritdoc cref="BecomesTrueAsync(Func{Task{bool}}, TimeSpan, Func{string})"/>
     public static Task BecomesTrueAsync(Func<bool> condition, TimeSpan limit, string what) =>
         BecomesTrueAsync(() => Task.FromResult(condition()), limit, what);
 }

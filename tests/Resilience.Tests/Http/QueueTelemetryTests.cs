@@ -4,7 +4,7 @@ using Resilience.Tests.Infrastructure;
 namespace Resilience.Tests.Http;
 
 /// <summary>How many requests wait for a backend, how long, and which were refused, as metrics.</summary>
-[Collection(nameof(HttpTelemetryCollection))]
+[Collection(HttpTelemetryCollection.Name)]
 public sealed class QueueTelemetryTests
 {
     [Fact]

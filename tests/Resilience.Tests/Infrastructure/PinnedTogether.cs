@@ -12,9 +12,6 @@ internal static class PinnedTogether
 {
     public const int Threads = 2;
 
-    /* Longer than any round could take; then the other thread is dead. */
-    private const int MostYields = 5_000_000;
-
     /// <param name="rounds">How many at most.</param>
     /// <param name="limit">No round begins later than this.</param>
     /// <param name="before">Called before each round, by one thread.</param>
@@ -97,9 +94,10 @@ internal static class PinnedTogether
             var arrived = Interlocked.Increment(ref _arrived);
             var all = (arrived + Threads - 1) / Threads * Threads;
             var spinner = new SpinWait();
-            for (var waits = 0; Volatile.Read(ref _arrived) < all; waits++)
+            // However long it takes: the other one may have lost its core, and whatever it throws abandons the meeting.
+            while (Volatile.Read(ref _arrived) < all)
             {
-                if (Volatile.Read(ref _isAbandoned) || waits > MostYields)
+                if (Volatile.Read(ref _isAbandoned))
                 {
                     throw new InvalidOperationException("The other thread has ended.");
                 }
