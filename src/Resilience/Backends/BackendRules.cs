@@ -68,8 +68,10 @@ internal static class BackendRules
     {
         if (
             host is null
+            // What ends the host: of "a/.." the platform makes "a/", as if nothing had stood there.
+            || host.AsSpan().IndexOfAny("/\\?#@") >= 0
             || !Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)
-            || uri is not { UserInfo.Length: 0, PathAndQuery: "/", Fragment.Length: 0, Host.Length: > 0 }
+            || uri is not { PathAndQuery: "/", Host.Length: > 0 }
         )
         {
             return null;

@@ -35,4 +35,7 @@ public sealed record ProbeResult(
         get => new(_utcTicks, TimeSpan.Zero);
         init => _utcTicks = value.UtcTicks;
     }
+
+    /// <summary>Whether it shows anything of the backend: not if this process could not have read an answer.</summary>
+    internal bool IsEvidence { get; init; } = true;
 }

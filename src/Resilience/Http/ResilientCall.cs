@@ -102,6 +102,7 @@ internal sealed class ResilientCall
         }
 
         _expiry = Expiry.None;
+        _wasHeldUp = false;
         _exception = null;
         var response = _response;
         _response = null;
@@ -116,7 +117,7 @@ internal sealed class ResilientCall
 
         var now = lease.StartedAt;
         var time = CutToDeadline(OwnAttemptTimeout, now);
-        _limit = TimeLimit.Start(_pool.Clock, now, time, _callerToken, isSynchronous: !IsAsync);
+        _limit = TimeLimit.Start(_pool.Clock, now, time, _callerToken, isProlonged: IsAsync);
         _hasWithdrawn = false;
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
@@ -154,7 +155,8 @@ internal sealed class ResilientCall
     {
         _message.IsBufferable(int.MaxValue, _options?.IsContentReplayable, out var length);
         _hasSearched = true;
-        var limit = TimeLimit.Start(_pool.Clock, CutToDeadline(Timeout.InfiniteTimeSpan, _startedAt), _callerToken);
+        var time = CutToDeadline(Timeout.InfiniteTimeSpan, _startedAt);
+        var limit = TimeLimit.Start(_pool.Clock, time, _callerToken, isProlonged: false);
         try
         {
             var reading = _message.ReadContentAsync(length, IsAsync, limit.Token).AsTask();

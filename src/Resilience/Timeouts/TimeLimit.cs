@@ -22,24 +22,24 @@ internal struct TimeLimit
 
     /// <param name="limit">The time; infinite, or longer than a timer can hold, for none.</param>
     /// <param name="caller">The caller's own token.</param>
-    public static TimeLimit Start(Clock clock, TimeSpan limit, CancellationToken caller) =>
-        Start(clock, clock.Ticks, limit, caller);
+    public static TimeLimit Start(Clock clock, TimeSpan limit, CancellationToken caller, bool isProlonged = true) =>
+        Start(clock, clock.Ticks, limit, caller, isProlonged);
 
     /// <param name="now">The moment from which on the time runs, which the caller has read from the clock.</param>
-    /// <param name="isSynchronous">Whether the thread that waits reads by itself what it waits for.</param>
+    /// <param name="isProlonged">Whether there is more time in a process that cannot run: see <see cref="TimeWatch"/>.</param>
     public static TimeLimit Start(
         Clock clock,
         long now,
         TimeSpan limit,
         CancellationToken caller,
-        bool isSynchronous = false
+        bool isProlonged = true
     )
     {
         // A timer of another clock than the system's belongs to that clock alone.
         var watch = ReferenceEquals(clock, Clock.System) ? ObjectPool<TimeWatch>.Take() : new TimeWatch(clock);
         if (limit != Timeout.InfiniteTimeSpan && limit <= TimeoutDefaults.Longest)
         {
-            watch.Begin(now + limit.Ticks, isSynchronous);
+            watch.Begin(now + limit.Ticks, isProlonged);
         }
 
         // Registered after the time runs: a caller that has cancelled already ends the token at once.

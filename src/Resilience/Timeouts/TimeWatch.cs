@@ -11,7 +11,8 @@ namespace Resilience.Timeouts;
 /// A process that cannot run - no thread of its pool is free, or it was stopped - finds the end of the time and what came
 /// before it due at once. To end the work then would fail a request that was answered. So an ordinary piece of work is sent
 /// through the pool's queue: if it comes at once the time is up, if it comes within a second there is a second more, and if
-/// it does not come the work ends, and nobody is to blame for it. Synchronous work ends at once: its thread reads by itself.
+/// it does not come the work ends, and nobody is to blame for it. What waits for nobody's answer, or reads it on its own
+/// thread, ends at once.
 /// </remarks>
 internal sealed class TimeWatch
 {
@@ -55,10 +56,10 @@ internal sealed class TimeWatch
 
     /// <summary>Begins a piece of work.</summary>
     /// <param name="due">When its time is up, in the clock's fine ticks.</param>
-    /// <param name="isSynchronous">Whether what it waits for is read by the thread that waits, so that nothing lies unread.</param>
-    public void Begin(long due, bool isSynchronous = false)
+    /// <param name="isProlonged">Whether there is more time in a process that cannot run.</param>
+    public void Begin(long due, bool isProlonged = true)
     {
-        due = Marked(due, isSynchronous ? CaughtUp : 0);
+        due = Marked(due, isProlonged ? 0 : CaughtUp);
         // A full fence between the two: the timer that fires takes its mark off before it looks at the time, so one of the
         // two sees the other, and no work goes unwatched.
         Interlocked.Exchange(ref _due, due);
@@ -101,8 +102,9 @@ internal sealed class TimeWatch
     }
 
     /// <summary>
-    /// Sets the timer. The owner and the timer's own thread may do so at once, and the one that was to fire later may have
-    /// changed the timer last: so each looks again after its change, and whoever looks last sets it right.
+    /// Sets the timer. The owner and the timer's own thread may do so at once, and either may have set it last for the later
+    /// of two times: so each looks again after its change, at the mark and at the time of the work, and whoever looks last
+    /// sets it right.
     /// </summary>
     private void Arm(long due)
     {
@@ -113,13 +115,15 @@ internal sealed class TimeWatch
             var left = TimeSpan.FromTicks(Math.Max(0, due - _clock.Ticks));
             _timer.Change(TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
             var armedFor = Volatile.Read(ref _armedFor);
-            if (armedFor == due || armedFor == Never)
+            var noted = Volatile.Read(ref _due);
+            var earliest = Math.Min(armedFor, noted);
+            if (armedFor == Never || noted == Over || earliest == due)
             {
                 // The mark is gone if the timer has fired since: then it is looking.
                 return;
             }
 
-            due = armedFor;
+            due = earliest;
         }
     }
 
@@ -132,13 +136,10 @@ internal sealed class TimeWatch
             if (due > now)
             {
                 Arm(due);
-                // What has begun meanwhile may have armed the timer for an earlier time, and this for a later one.
-                if (Volatile.Read(ref _due) >= due)
-                {
-                    return;
-                }
+                return;
             }
-            else if ((due & Prolonged) == 0)
+
+            if ((due & Prolonged) == 0)
             {
                 Prolong(due, now);
             }
@@ -176,9 +177,10 @@ internal sealed class TimeWatch
         {
             TryEnd(due, wasHeldUp: false);
         }
-        else
+        else if (now < due)
         {
-            // The timer fires earlier, and then looks again.
+            // The timer fires earlier, and then looks again. What comes later than that has not come in time, whichever of
+            // the two has a thread first.
             Interlocked.CompareExchange(ref _due, Later(now, CaughtUp), due);
         }
     }

@@ -7,7 +7,6 @@ using Resilience.DependencyInjection;
 using Resilience.Health.Active;
 using Resilience.Health.Passive;
 using Resilience.Http;
-using Resilience.Tests.Http;
 using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.DependencyInjection;
@@ -327,8 +326,8 @@ public sealed class ReloadOptionTests
         );
         scene.Host("catalog").EnsureStarted();
         await scene.Probe.NextAsync();
-        // Until then the timer that is armed may be the probe's own, and the next probe not planned yet.
-        await HttpRig.UntilAsync(() => scene.Time.NextDue > Seconds(60));
+        // A timer that is armed may be the probe's own, or the snapshot's: only then is the next probe planned.
+        await scene.Provider.GetRequiredKeyedService<HealthChecker>("catalog").WhenIdleAsync();
 
         configuration.ReloadCatalog(("HealthCheck:Interval", "00:00:01"), ("HealthCheck:Spread", "false"));
         await scene.Host("catalog").CheckerChanges;

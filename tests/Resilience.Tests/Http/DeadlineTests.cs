@@ -72,7 +72,7 @@ public sealed class DeadlineTests
     {
         using var rig = new HttpRig(2).On("b1", Answers.Hang);
 
-        rig.Time.IsStarved = true;
+        rig.Time.HoldsOrdinaryWork = true;
         var sending = rig.SendAsync();
         rig.Time.Advance(TimeSpan.FromSeconds(11));
         using var response = await sending;

@@ -21,6 +21,7 @@ internal sealed class FakeTime : TimeProvider
     private readonly Lock _advancing = new();
     private readonly Lock _gate = new();
     private readonly SortedSet<FakeTimer> _armed = new(FakeTimer.ByDueTime);
+    private readonly List<FakeTimer> _held = [];
     private readonly List<(int Count, TaskCompletionSource Reached)> _armingWaiters = [];
 
     // Not zero at the start, so that code which takes a timestamp of zero for "none" is not right by accident.
@@ -48,9 +49,9 @@ internal sealed class FakeTime : TimeProvider
 
     /// <summary>
     /// Whether no thread is free for ordinary work, which timers armed with no delay stand for: those that are armed
-    /// meanwhile never fire.
+    /// meanwhile do not fire before <see cref="ReleaseOrdinaryWork"/>.
     /// </summary>
-    public bool IsStarved { get; set; }
+    public bool HoldsOrdinaryWork { get; set; }
 
     /// <summary>How long from now until the next timer fires, or null when none is armed. Never negative.</summary>
     public TimeSpan? NextDue
@@ -91,6 +92,17 @@ internal sealed class FakeTime : TimeProvider
         lock (_gate)
         {
             _utcOffset += by.Ticks;
+        }
+    }
+
+    /// <summary>What was held is due now, behind whatever was due before.</summary>
+    public void ReleaseOrdinaryWork()
+    {
+        lock (_gate)
+        {
+            HoldsOrdinaryWork = false;
+            _held.ForEach(timer => Insert(timer, _now));
+            _held.Clear();
         }
     }
 
@@ -186,7 +198,11 @@ internal sealed class FakeTime : TimeProvider
 
             _armed.Remove(timer);
             timer.Period = period.Ticks;
-            if (dueTime >= TimeSpan.Zero && !(IsStarved && dueTime == TimeSpan.Zero))
+            if (dueTime == TimeSpan.Zero && HoldsOrdinaryWork)
+            {
+                _held.Add(timer);
+            }
+            else if (dueTime >= TimeSpan.Zero)
             {
                 Insert(timer, _now + dueTime.Ticks);
             }

@@ -120,13 +120,29 @@ public sealed class TimeWatchTests
     public void Look_NoThreadForOrdinaryWork_EndsASecondLaterAndSaysSo()
     {
         Begin(seconds: 10);
-        _time.IsStarved = true;
+        _time.HoldsOrdinaryWork = true;
         _time.Advance(TimeSpan.FromSeconds(10.999));
         var hadEnded = _watch.HasEnded;
 
         _time.Advance(TimeSpan.FromMilliseconds(1));
 
         hadEnded.Should().BeFalse();
+        _watch.HasEnded.Should().BeTrue();
+        _watch.WasHeldUp.Should().BeTrue();
+    }
+
+    /// <summary>Which of the two is first then is chance: timers that fire at once wait for one another.</summary>
+    [Fact]
+    public void Look_ThreadForOrdinaryWorkComesAfterThatSecond_SaysSo()
+    {
+        Begin(seconds: 10);
+        _time.HoldsOrdinaryWork = true;
+        _time.Advance(TimeSpan.FromSeconds(10));
+        _time.Stall(TimeSpan.FromSeconds(3));
+
+        _time.ReleaseOrdinaryWork();
+        _time.Advance(TimeSpan.Zero);
+
         _watch.HasEnded.Should().BeTrue();
         _watch.WasHeldUp.Should().BeTrue();
     }
@@ -143,12 +159,12 @@ public sealed class TimeWatchTests
         _time.ArmedTimers.Should().Be(0);
     }
 
-    /// <summary>A thread that waits by itself has read what came; nor is anything gained by blocking it for longer.</summary>
+    /// <summary>A thread that reads its answer by itself, or a content of one's own: nothing lies unread.</summary>
     [Fact]
-    public void Look_SynchronousWork_EndsAtOnceHoweverLate()
+    public void Look_WorkThatIsNotProlonged_EndsAtOnceHoweverLate()
     {
-        _watch.Begin(_clock.Ticks + TimeSpan.FromSeconds(10).Ticks, isSynchronous: true);
-        _time.IsStarved = true;
+        _watch.Begin(_clock.Ticks + TimeSpan.FromSeconds(10).Ticks, isProlonged: false);
+        _time.HoldsOrdinaryWork = true;
         _time.Stall(TimeSpan.FromSeconds(15));
 
         _time.Advance(TimeSpan.Zero);

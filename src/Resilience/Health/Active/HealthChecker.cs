@@ -460,7 +460,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             if (result is not null)
             {
                 Interlocked.Increment(ref result.IsSuccess ? ref _succeeded : ref _failed);
-                ActiveVerdicts.Apply(probe.Backend, result, _rules);
+                if (result.IsEvidence)
+                {
+                    ActiveVerdicts.Apply(probe.Backend, result, _rules);
+                }
+
                 _telemetry.Probed(probe, result);
             }
 

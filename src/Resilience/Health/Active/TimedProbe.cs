@@ -28,7 +28,7 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
             if (limit.HasEnded)
             {
                 // A probe that does not look at its token has no more time than any other.
-                result = TimedOut(timeout);
+                result = TimedOut(timeout, limit);
             }
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
@@ -37,7 +37,7 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
         }
         catch (OperationCanceledException exception) when (limit.HasEnded)
         {
-            result = TimedOut(timeout, exception);
+            result = TimedOut(timeout, limit, exception);
         }
 #pragma warning disable CA1031 // Law 13: whatever a user's probe throws is logged and counts as a failure.
         catch (Exception exception)
@@ -61,6 +61,15 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
             };
     }
 
-    private static ProbeResult TimedOut(TimeSpan timeout, Exception? exception = null) =>
-        new(false, $"no answer within {timeout.TotalSeconds:0.###} s", Error: exception);
+    private static ProbeResult TimedOut(TimeSpan timeout, in TimeLimit limit, Exception? exception = null) =>
+        new(
+            false,
+            limit.WasHeldUp
+                ? $"no answer within {timeout.TotalSeconds:0.###} s, in which this process could not run"
+                : $"no answer within {timeout.TotalSeconds:0.###} s",
+            Error: exception
+        )
+        {
+            IsEvidence = !limit.WasHeldUp,
+        };
 }

@@ -29,6 +29,7 @@ internal sealed class PassiveWatch : IMembershipObserver
     private readonly long[] _tickedAt = new long[Ticks];
     private int _tick;
     private int _remembered;
+    private long _armedAt;
     private bool _wasLate;
     private uint _started;
     private long _comparedAt = long.MinValue / 2;
@@ -60,7 +61,11 @@ internal sealed class PassiveWatch : IMembershipObserver
         }
     }
 
-    private void Arm() => _timer.Change(_interval, Timeout.InfiniteTimeSpan);
+    private void Arm()
+    {
+        Volatile.Write(ref _armedAt, _pool.Clock.Milliseconds);
+        _timer.Change(_interval, Timeout.InfiniteTimeSpan);
+    }
 
     private void Tick()
     {
@@ -125,7 +130,7 @@ internal sealed class PassiveWatch : IMembershipObserver
 
     private bool Remember(ReadOnlySpan<Backend> backends, long now)
     {
-        var isLate = now - _tickedAt[_tick] > _interval.TotalMilliseconds * TicksUnseen;
+        var isLate = now - Volatile.Read(ref _armedAt) > _interval.TotalMilliseconds * TicksUnseen;
         if (isLate && !_wasLate)
         {
             // This process could not run: what has come since lies unread, and who was silent in that time nobody knows.

@@ -280,6 +280,34 @@ public sealed class HealthCheckerVerdictTests
         world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
     }
 
+    /// <summary>Else a client without threads would find all of its backends unhealthy, and bring them back one by one.</summary>
+    [Fact]
+    public async Task Timeout_InAProcessThatCannotRun_IsNoEvidence()
+    {
+        await using var world = new CheckedPool(CheckedPool.Exact(options => options.UnhealthyThreshold = 1), "a");
+        await world.StartAsync();
+        world.Probe.Script = async (_, token) =>
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            throw new InvalidOperationException("never here");
+        };
+        var before = world.Probe.Count;
+        world.Time.Advance(TimeSpan.FromSeconds(10));
+        await world.Probe.WhenBegunAsync(before + 1);
+
+        world.Time.HoldsOrdinaryWork = true;
+        world.Time.Advance(TimeSpan.FromSeconds(4));
+        await world.Checker.WhenIdleAsync();
+        world.Time.ReleaseOrdinaryWork();
+
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Healthy);
+        world["a"].Probes.Failed.Should().Be(0);
+        world.Checker.Statistics.Failed.Should().Be(1, "it was made, and had no answer");
+        world.Probe.Script = null;
+        await world.PassAsync(10);
+        world.Probe.TimesOf("a").Should().Equal([0, 10, 20], "the schedule goes on");
+    }
+
     /// <summary>R49: a probe's own timeout covers every kind of probe, also one that does not look at its token.</summary>
     [Fact]
     public async Task Timeout_OfAProbeThatIgnoresItsToken_CountsAsFailure()
