@@ -69,7 +69,17 @@ internal sealed class Clock
         }
         else
         {
-            CreateTimer(_ => callback(state), state: null).Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+            // Referred to by what it calls, so that the collector does not take it before it has fired.
+            ITimer? timer = null;
+            timer = CreateTimer(
+                _ =>
+                {
+                    timer!.Dispose();
+                    callback(state);
+                },
+                state: null
+            );
+            timer.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
         }
     }
 
