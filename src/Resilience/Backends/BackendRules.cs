@@ -17,7 +17,7 @@ internal static class BackendRules
 
         if (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps)
         {
-            return $"has the scheme '{address.Scheme}', must be http or https";
+            return SchemeProblem(address);
         }
 
         if (address.UserInfo.Length > 0)
@@ -34,6 +34,20 @@ internal static class BackendRules
         return Ascii.IsValid(address.OriginalString) || AsciiHostOf(address) is not null
             ? null
             : $"has the host '{address.Host}', which has no ASCII form, so that nothing can have that name";
+    }
+
+    private static string SchemeProblem(Uri address)
+    {
+        if (address.OriginalString.Contains('@', StringComparison.Ordinal))
+        {
+            // What seems to be the scheme may be a user's name.
+            return "must begin with http:// or https:// and contain no user-info (before '@')";
+        }
+
+        // Of localhost:5001 the platform takes the host for the scheme.
+        var isHostAndPort = address.AbsolutePath.Length > 0 && char.IsAsciiDigit(address.AbsolutePath[0]);
+        return $"has the scheme '{address.Scheme}', must be http or https"
+            + (isHostAndPort ? $", such as http://{Redaction.WithoutSecrets(address.OriginalString)}" : "");
     }
 
     public static string? NameProblem(string? name) =>
@@ -71,7 +85,7 @@ internal static class BackendRules
             // What ends the host: of "a/.." the platform makes "a/", as if nothing had stood there.
             || host.AsSpan().IndexOfAny("/\\?#@") >= 0
             || !Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)
-            || uri is not { PathAndQuery: "/", Host.Length: > 0 }
+            || uri.Host.Length == 0
         )
         {
             return null;

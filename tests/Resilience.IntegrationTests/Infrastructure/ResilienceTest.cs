@@ -44,10 +44,7 @@ public abstract class ResilienceTest : IAsyncLifetime
         }
         finally
         {
-            while (_owned.TryPop(out var owned))
-            {
-                await owned.DisposeAsync();
-            }
+            await DisposeOwnedAsync();
         }
     }
 
@@ -273,6 +270,25 @@ public abstract class ResilienceTest : IAsyncLifetime
             services,
             dispose
         );
+
+    /// <summary>All of it, whichever of it fails to: what one leaves behind would disturb the next test.</summary>
+    private async Task DisposeOwnedAsync()
+    {
+        try
+        {
+            if (_owned.TryPop(out var owned))
+            {
+                await owned.DisposeAsync();
+            }
+        }
+        finally
+        {
+            if (_owned.Count > 0)
+            {
+                await DisposeOwnedAsync();
+            }
+        }
+    }
 
     private static ResilientBackendsOptions NotProbed()
     {

@@ -23,6 +23,21 @@ public sealed class ConfigurationErrorTests
             { "Backends:0:Address", "/relative", "is '/relative', must be an absolute http or https address such as" },
             { "Backends:0:Address", "10.0.0.1:8080", "is '10.0.0.1:8080', must be an absolute http or https address" },
             { "Backends:0:Address", "ftp://a", "has the scheme 'ftp', must be http or https." },
+            {
+                "Backends:0:Address",
+                "localhost:5001/v1",
+                "has the scheme 'localhost', must be http or https, such as http://localhost:5001/v1."
+            },
+            {
+                "Backends:0:Address",
+                "localhost:5001/?key=secret",
+                "has the scheme 'localhost', must be http or https, such as http://localhost:5001/?***."
+            },
+            {
+                "Backends:0:Address",
+                "admin:5secret@a:80",
+                "Address must begin with http:// or https:// and contain no user-info (before '@')."
+            },
             { "Backends:0:Address", "", "is missing." },
             { "Backends:0:Address", "http://a:99999", "is 'http://a:99999', which is no address." },
             { "Backends:0:Address", "http://a/x?y=1", "is 'http://a/x' followed by a query or fragment" },
@@ -125,6 +140,16 @@ public sealed class ConfigurationErrorTests
             // What is probed.
             { "HealthCheck:Type", "Icmp", "is 'Icmp', must be one of Http, Https, Tcp." },
             { "HealthCheck:Method", "G ET", "is 'G ET', must be a method such as GET or HEAD." },
+            {
+                "HealthCheck:Method",
+                "CONNECT",
+                "is 'CONNECT', which asks a proxy for a tunnel; must be a method such as GET"
+            },
+            {
+                "HealthCheck:Method",
+                "connect",
+                "is 'connect', which asks a proxy for a tunnel; must be a method such as GET"
+            },
             { "HealthCheck:Port", "0", "is 0, must be from 1 to 65535." },
             { "HealthCheck:Host", "a/b", "is 'a/b', must be a host name" },
             { "HealthCheck:HttpVersion", "1.2", "is 1.2, must be 1.0, 1.1, 2.0 or 3.0." },
@@ -305,6 +330,7 @@ public sealed class ConfigurationErrorTests
     [InlineData("http://user:secret@a")]
     [InlineData("http//user:secret@a")]
     [InlineData("http://user:secret@a:99999")]
+    [InlineData("secret:pw@a:80")]
     public void BackendDefinition_UserInfoInAddress_IsNeverRepeated(string address)
     {
         var act = () => new BackendDefinition(address);

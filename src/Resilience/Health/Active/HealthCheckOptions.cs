@@ -14,7 +14,7 @@ public sealed class HealthCheckOptions
     /// <value>The default is <see cref="HealthCheckType.Http"/>.</value>
     public HealthCheckType Type { get; set; }
 
-    /// <summary>The request's method.</summary>
+    /// <summary>The request's method; any but CONNECT.</summary>
     /// <value>The default is <c>GET</c>.</value>
     public string Method { get; set; } = HealthCheckDefaults.Method;
 
@@ -130,10 +130,7 @@ public sealed class HealthCheckOptions
     internal IEnumerable<(string Option, string? Problem)> Problems() =>
         [
             (nameof(Type), Enum.IsDefined(Type) ? null : $"is {(int)Type}, must be Http, Https or Tcp"),
-            (
-                nameof(Method),
-                HeaderRules.IsToken(Method) ? null : $"is '{Method}', must be a method such as GET or HEAD"
-            ),
+            (nameof(Method), MethodProblem()),
             (nameof(Path), PathProblem()),
             (nameof(ExpectedStatuses), ExpectedStatuses is null ? "is null, must be a list" : null),
             .. (ExpectedStatuses ?? []).Select(
@@ -183,6 +180,13 @@ public sealed class HealthCheckOptions
         || HttpVersion == System.Net.HttpVersion.Version30
             ? null
             : $"is {HttpVersion}, must be 1.0, 1.1, 2.0 or 3.0";
+
+    private string? MethodProblem() =>
+        !HeaderRules.IsToken(Method) ? $"is '{Method}', must be a method such as GET or HEAD"
+        // The platform, too, takes it however it is spelt.
+        : Method.Equals(HttpMethod.Connect.Method, StringComparison.OrdinalIgnoreCase)
+            ? $"is '{Method}', which asks a proxy for a tunnel; must be a method such as GET or HEAD"
+        : null;
 
     private string? PathProblem() =>
         Path is { Length: > 0 } && Path[0] == '/' && !Path.Contains('#', StringComparison.Ordinal)
