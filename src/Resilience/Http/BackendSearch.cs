@@ -155,7 +155,9 @@ internal sealed class BackendSearch(
                 var isPatient = deadline.Left(pool.Clock.Ticks) - TimeoutDefaults.Least <= patience;
                 var change = Task.WhenAny(waiter.Given, snapshot.WhenSuperseded());
                 var isInTime = await IsOverInTimeAsync(change, patience).ConfigureAwait(false);
-                if (waiter.Given.IsCompletedSuccessfully && deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks))
+                // Asked once: the answer may change from one line to the next.
+                var hasTime = deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks);
+                if (hasTime && waiter.Given.IsCompletedSuccessfully)
                 {
                     var place = await waiter.Given.ConfigureAwait(false);
                     waiter = null;
@@ -163,9 +165,9 @@ internal sealed class BackendSearch(
                     return place.Take(context.LastAttempt);
                 }
 
-                if (!isInTime)
+                if (!hasTime || !isInTime)
                 {
-                    var isLate = isPatient || !deadline.Allows(TimeSpan.Zero, pool.Clock.Ticks);
+                    var isLate = isPatient || !hasTime;
                     var overload = isLate ? Overload.Deadline : Overload.QueueTimeout;
                     Obstacle = isLate ? SuppressionReasons.Deadline : null;
                     end = QueueTelemetry.NameOf(overload);

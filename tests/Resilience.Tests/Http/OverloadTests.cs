@@ -281,6 +281,44 @@ public sealed class OverloadTests
         pool.WaitingRequests.Should().Be(0);
     }
 
+    /// <summary>A place that comes when no time is left for an attempt is the next one's; nobody asks for ever (law 10).</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(7)]
+    [InlineData(8)]
+    public async Task Send_PlaceComesAsItsTimeRunsOut_EndsAndLeavesThePlace(int look)
+    {
+        var time = new HookedTime();
+        var options = new BackendPoolOptions();
+        options.ConcurrencyLimit.MaxRequestsPerBackend = 1;
+        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), options, time);
+        using var client = new HttpMessageInvoker(new ResilientHandler(pool, new StubHandler()));
+        var held = pool.Backends[0].TryAcquire(new PickContext(null, Random.Shared))!;
+        time.After(
+            look,
+            () =>
+            {
+                held.Return();
+                time.Advance(TimeSpan.FromSeconds(1));
+            }
+        );
+
+        // On a thread of its own: what never ends would not come back from the call.
+        var sending = Task.Run(() => client.SendAsync(HttpRig.Get().Within(TimeSpan.FromSeconds(1)), default));
+        await Task.WhenAny(sending, Task.Delay(TimeSpan.FromSeconds(15)));
+
+        sending.IsCompleted.Should().BeTrue();
+        pool.Backends[0].InFlight.Should().Be(0);
+        pool.WaitingRequests.Should().Be(0);
+        if (sending.IsCompletedSuccessfully)
+        {
+            (await sending).Dispose();
+        }
+    }
+
     /// <summary>The race, step by step: who leaves has seen nobody waiting, and one comes before the place is free.</summary>
     [Fact]
     public async Task Leave_SomebodyComesBetweenItsTwoSteps_IsServedByTheSecond()
@@ -758,6 +796,8 @@ public sealed class OverloadTests
             _looks = looks;
             _hook = hook;
         }
+
+        public void Advance(TimeSpan by) => _time.Advance(by);
 
         public override long GetTimestamp()
         {
