@@ -291,6 +291,13 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         {
             // Also after the last byte of its length: over HTTP/2 nothing keeps a server from going on, or from silence.
             watch.Unlink();
+            if (watch.Token.IsCancellationRequested)
+            {
+                // The reader's token ended just as the bytes came: the next read has a watch of its own.
+                watch.Release();
+                _watch = null;
+            }
+
             Volatile.Write(ref _isWatchTaken, false);
         }
 

@@ -208,6 +208,27 @@ public sealed class IdleReadTests
         scene.Rig.InFlight.Should().Be(0);
     }
 
+    /// <summary>Over HTTP/2 what has come may be on its way to the reader when the reader's token ends.</summary>
+    [Fact]
+    public async Task Read_TokenEndsAsBytesCome_LeavesTheNextReadAlone()
+    {
+        using var scene = new Scene();
+        var coming = new TaskCompletionSource();
+        var body = new ScriptedStream("hello"u8.ToArray()) { FirstRead = coming.Task };
+        var stream = await scene.OpenAsync(new StreamContent(body));
+        using var impatient = new CancellationTokenSource();
+
+        var reading = Read(stream, new byte[1], impatient.Token);
+        await impatient.CancelAsync();
+        coming.SetResult();
+        var first = await reading;
+        var second = await Read(stream, new byte[1]);
+
+        (first, second).Should().Be((1, 1));
+        scene.Rig.InFlight.Should().Be(1, "the body has not ended");
+        scene.Observer.Outcomes.Should().NotContain(outcome => outcome.Failure != FailureKind.None);
+    }
+
     [Fact]
     public async Task Dispose_UnderAPendingRead_LeavesNothingArmed()
     {

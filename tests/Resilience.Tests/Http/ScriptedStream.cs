@@ -18,6 +18,12 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     /// <summary>Whether it waits for ever where its bytes end; disposing it then fails the pending read.</summary>
     public bool IsHanging { get; init; }
 
+    /// <summary>What the first read waits for, whatever becomes of its token.</summary>
+    public Task FirstRead { get; set; } = Task.CompletedTask;
+
+    /// <summary>Done at the first read.</summary>
+    public Action? OnFirstRead { get; set; }
+
     /// <summary>What disposing it throws.</summary>
     public Exception? DisposalFailure { get; init; }
 
@@ -66,6 +72,11 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        cancellationToken.ThrowIfCancellationRequested();
+        var (first, onFirst) = (FirstRead, OnFirstRead);
+        (FirstRead, OnFirstRead) = (Task.CompletedTask, null);
+        onFirst?.Invoke();
+        await first.ConfigureAwait(false);
         if (IsHanging && _at == bytes.Length)
         {
             _waiting.TrySetResult();
