@@ -88,8 +88,16 @@ internal sealed class IdleWatch
     {
         Unlink();
         // One that has stalled is done with even where its token has not ended yet: the timer is about to end it, and that
-        // must not be the next owner's (IdleWatchTests.Release_JustAsTheTimeIsUp_NeverEndsTheNextOwnersToken).
-        if (_hasStalled || !_clock.IsSystem || !_source.TryReset() || !ObjectPool<IdleWatch>.TryGiveBack(this))
+        // must not be the next owner's (IdleWatchTests.Release_JustAsTheTimeIsUp_NeverEndsTheNextOwnersToken). Nor may a wait
+        // that was left behind, by a content that no longer waits for its write, end in the next owner's time.
+        var isWaiting = Interlocked.Exchange(ref _since, Resting) != Resting;
+        if (
+            isWaiting
+            || _hasStalled
+            || !_clock.IsSystem
+            || !_source.TryReset()
+            || !ObjectPool<IdleWatch>.TryGiveBack(this)
+        )
         {
             // The source is left to the collector: its callbacks may be running, and without a timer it holds nothing.
             _timer?.Dispose();

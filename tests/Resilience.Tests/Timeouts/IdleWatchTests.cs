@@ -229,6 +229,18 @@ public sealed class IdleWatchTests
         next.Token.IsCancellationRequested.Should().BeFalse();
     }
 
+    /// <summary>A content may leave a write behind that it no longer waits for.</summary>
+    [Fact]
+    public void Release_UnderAWait_NeverServesAgain()
+    {
+        var abandoned = IdleWatch.Take(Clock.System, Limit);
+        abandoned.BeginWait();
+
+        abandoned.Release();
+
+        IdleWatch.Take(Clock.System, Limit).Should().NotBeSameAs(abandoned);
+    }
+
     [Fact]
     public void Take_ArmedForAnotherLimit_IsAnotherWatch()
     {
