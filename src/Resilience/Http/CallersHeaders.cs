@@ -1,5 +1,4 @@
 using System.Net.Http.Headers;
-using Microsoft.Extensions.Http.Logging;
 
 namespace Resilience.Http;
 
@@ -15,20 +14,6 @@ internal readonly struct CallersHeaders
     private CallersHeaders(KeyValuePair<string, HeaderStringValues>[] headers)
     {
         _headers = headers;
-    }
-
-    /// <summary>
-    /// Whether handlers stand between ours and the transport that may change headers; those that the factory adds to log
-    /// do not.
-    /// </summary>
-    public static bool MayChangeOnTheWay(HttpMessageHandler? inner)
-    {
-        while (inner is LoggingHttpMessageHandler or LoggingScopeHttpMessageHandler)
-        {
-            inner = ((DelegatingHandler)inner).InnerHandler;
-        }
-
-        return inner is DelegatingHandler;
     }
 
     public static CallersHeaders Of(HttpRequestMessage request) => new([.. request.Headers.NonValidated]);

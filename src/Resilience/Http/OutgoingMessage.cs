@@ -59,8 +59,8 @@ internal struct OutgoingMessage
     /// <summary>
     /// Takes a message, into the place where it stays: a struct of this size is dear to copy where the collector watches.
     /// </summary>
-    /// <param name="mayChangeOnTheWay">Whether handlers within may change its headers.</param>
-    public void Take(HttpRequestMessage request, in RequestPath path, bool isIdempotent, bool mayChangeOnTheWay)
+    /// <param name="areOthersWithin">Whether there are handlers within, who may change its headers.</param>
+    public void Take(HttpRequestMessage request, in RequestPath path, bool isIdempotent, bool areOthersWithin)
     {
         Request = request;
         IsIdempotent = isIdempotent;
@@ -70,7 +70,7 @@ internal struct OutgoingMessage
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
         request.Headers.NonValidated.TryGetValues(Authorization, out _authorization);
-        _callersHeaders = mayChangeOnTheWay ? CallersHeaders.Of(request) : default;
+        _callersHeaders = areOthersWithin ? CallersHeaders.Of(request) : default;
         _isChunked = _content is null ? null : request.Headers.TransferEncodingChunked;
     }
 

@@ -32,6 +32,7 @@ internal sealed class ResilientCall
     private int _attempts;
     private long _withdrawnAt;
     private bool _hasWithdrawn;
+    private bool _isPaid;
     private Expiry _expiry;
     private bool _wasHeldUp;
     private bool _isAmbientDeadline;
@@ -42,6 +43,7 @@ internal sealed class ResilientCall
     private bool _hasSearched;
     private bool _holdsLease;
     private bool _isDelivered;
+    private bool _mayTokenBeKept;
     private Overload _overload;
 
     /// <summary>Of earlier requests, the one thing that is left for the next.</summary>
@@ -65,7 +67,7 @@ internal sealed class ResilientCall
         HttpRequestMessage request,
         in RequestPath path,
         bool isAsync,
-        bool mayChangeOnTheWay,
+        bool areOthersWithin,
         CancellationToken callerToken
     )
     {
@@ -77,7 +79,8 @@ internal sealed class ResilientCall
         call._callerToken = callerToken;
         call._startedAt = pool.Clock.Ticks;
         call.SetDeadline(options?.TotalTimeout ?? policy.TotalTimeout);
-        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry), mayChangeOnTheWay);
+        call._message.Take(request, path, Replay.IsIdempotent(request, options, policy.Retry), areOthersWithin);
+        call._mayTokenBeKept = areOthersWithin;
         call.IsAsync = isAsync;
         return call;
     }
@@ -118,7 +121,7 @@ internal sealed class ResilientCall
         var now = lease.StartedAt;
         var time = CutToDeadline(OwnAttemptTimeout, now);
         _limit = TimeLimit.Start(_pool.Clock, now, time, _callerToken, isProlonged: IsAsync);
-        _hasWithdrawn = false;
+        (_isPaid, _hasWithdrawn) = (_hasWithdrawn, false);
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
     }
@@ -178,6 +181,8 @@ internal sealed class ResilientCall
         {
             limit.End(isTokenFree: false);
         }
+
+        ThrowIfTooLate(_pool.Clock.Ticks);
     }
 
     private static async Task ObserveAsync(Task reading) =>
@@ -233,7 +238,7 @@ internal sealed class ResilientCall
             _wasHeldUp = _limit.WasHeldUp;
         }
 
-        _limit.End(isTokenFree: _message.IsReleased);
+        _limit.End(isTokenFree: _message.IsReleased && !_mayTokenBeKept);
         var outcome = Classify();
         lease.Outcome = outcome;
         lease.Answer(outcome);
@@ -277,7 +282,8 @@ internal sealed class ResilientCall
     {
         if (_isAmbientDeadline && _lease is null)
         {
-            ThrowIfTooLate();
+            // The request's own time has never passed at its beginning.
+            ThrowIfTooLate(_startedAt);
         }
 
         return _message.IsReleased ? _pool.TryLease(new PickContext(_lease, _pool.Random), _options?.Backend) : null;
@@ -479,8 +485,10 @@ internal sealed class ResilientCall
             : null;
         if (obstacle is null && isFree)
         {
-            // It never reached the backend: the first time for each, this is no attempt and costs nothing.
+            // It never reached the backend: the first time for each, this is no attempt and costs nothing. What was paid for
+            // it is for the next one.
             _attempts--;
+            _hasWithdrawn = _isPaid;
             return true;
         }
 
@@ -598,16 +606,16 @@ internal sealed class ResilientCall
         return cancelled;
     }
 
-    /// <summary>The ambient deadline may have passed already; the request's own time never has at its beginning.</summary>
-    private void ThrowIfTooLate()
+    /// <summary>No attempt is made that no time is left for (law 10).</summary>
+    private void ThrowIfTooLate(long now)
     {
-        if (_deadline.Allows(TimeSpan.Zero, _startedAt))
+        if (_deadline.Allows(TimeSpan.Zero, now))
         {
             return;
         }
 
         _callerToken.ThrowIfCancellationRequested();
-        _expiry = Expiry.Deadline;
+        _expiry = _isAmbientDeadline ? Expiry.Deadline : Expiry.Total;
         RequestTelemetry.RecordTimeout(_pool, TimeoutKinds.Deadline);
         throw TimedOut(cause: null);
     }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Http.Logging;
 using Resilience.Backends;
 using Resilience.Timeouts;
 
@@ -9,13 +10,13 @@ namespace Resilience.Http;
 /// </summary>
 public sealed class ResilientHandler : DelegatingHandler
 {
-    /* What handlers within may do to a message's headers; 0 before anybody has looked, which threads may do at once. */
-    private const int ChangeOnTheWay = 1;
-    private const int StayOnTheWay = 2;
+    /* Whether other handlers stand within; 0 before anybody has looked, which threads may do at once. */
+    private const int OthersWithin = 1;
+    private const int TransportWithin = 2;
 
     private readonly BackendPool _pool;
     private readonly RequestPolicySource _policy;
-    private int _headers;
+    private int _within;
 
     /// <summary>Creates a handler over a pool.</summary>
     /// <param name="pool">The pool. Not disposed with the handler.</param>
@@ -75,14 +76,28 @@ public sealed class ResilientHandler : DelegatingHandler
         CancellationToken cancellationToken
     )
     {
-        if (_headers == 0)
+        if (_within == 0)
         {
             // The handlers within are the same from the first request on.
-            _headers = CallersHeaders.MayChangeOnTheWay(InnerHandler) ? ChangeOnTheWay : StayOnTheWay;
+            _within = AreOthersWithin(InnerHandler) ? OthersWithin : TransportWithin;
         }
 
-        var mayChangeOnTheWay = _headers == ChangeOnTheWay;
-        return ResilientCall.Start(_pool, policy, request, path, isAsync, mayChangeOnTheWay, cancellationToken);
+        var areOthersWithin = _within == OthersWithin;
+        return ResilientCall.Start(_pool, policy, request, path, isAsync, areOthersWithin, cancellationToken);
+    }
+
+    /// <summary>
+    /// Whether handlers stand between ours and the transport, who may change a message's headers and keep an attempt's token
+    /// when it has ended; those that the factory adds to log do neither.
+    /// </summary>
+    internal static bool AreOthersWithin(HttpMessageHandler? inner)
+    {
+        while (inner is LoggingHttpMessageHandler or LoggingScopeHttpMessageHandler)
+        {
+            inner = ((DelegatingHandler)inner).InnerHandler;
+        }
+
+        return inner is DelegatingHandler;
     }
 
     private Task<HttpResponseMessage> SendAsync(ResilientCall call) =>

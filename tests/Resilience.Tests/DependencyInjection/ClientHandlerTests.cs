@@ -52,7 +52,7 @@ public sealed class ClientHandlerTests
         var within = ((ResilientHandler)handler).InnerHandler;
 
         within.Should().BeAssignableTo<DelegatingHandler>("the factory logs");
-        CallersHeaders.MayChangeOnTheWay(within).Should().Be(isAdded);
+        ResilientHandler.AreOthersWithin(within).Should().Be(isAdded);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Resilience.Backends;
 using Resilience.Http;
+using Resilience.Timeouts;
 
 namespace Resilience.Tests.Http;
 
@@ -43,6 +44,29 @@ public sealed class BufferingTests
         );
 
         rig.Sent.Should().Equal("b1");
+    }
+
+    /// <summary>Law 10: what could not be answered in time is not sent.</summary>
+    [Theory]
+    [InlineData(true, "ambient deadline (Deadline.Current)")]
+    [InlineData(false, "total timeout (Timeouts:Total)")]
+    public async Task Request_ReadByTheLastOfItsTime_IsNotSent(bool isAmbient, string limit)
+    {
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100);
+        var time = TimeSpan.FromSeconds(1);
+        using var deadline = isAmbient ? Deadline.Begin(time, rig.Time) : null;
+        var slow = new ScriptedStream("hello"u8.ToArray())
+        {
+            OnFirstRead = () => rig.Time.Advance(time - TimeSpan.FromMilliseconds(9)),
+        };
+        var content = new StreamContent(slow) { Headers = { ContentLength = 5 } };
+
+        var sending = () => rig.SendAsync(HttpRig.Post(content).Within(isAmbient ? 2 * time : time));
+
+        var thrown = await sending.Should().ThrowAsync<TaskCanceledException>();
+        thrown.Which.InnerException.Should().BeOfType<TimeoutException>();
+        thrown.Which.Message.Should().Contain(limit);
+        rig.Sent.Should().BeEmpty();
     }
 
     [Theory]

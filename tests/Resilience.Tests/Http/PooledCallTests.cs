@@ -1,4 +1,6 @@
 using Resilience.Backends;
+using Resilience.Http;
+using Resilience.Selection;
 using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
@@ -17,10 +19,42 @@ public sealed class PooledCallTests
             .BeTrue("nothing that outlives the pool refers to it");
     }
 
+    /// <summary>What a handler within goes on with by itself is not ended by another request (law 3).</summary>
+    [Fact]
+    public void Token_KeptByAHandlerWithin_IsNotTheNextRequests()
+    {
+        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new RoundRobinSelector());
+        var keeper = new TokenKeeper { InnerHandler = new StubHandler() };
+        using var client = new HttpMessageInvoker(new ResilientHandler(pool, keeper));
+        using var caller = new CancellationTokenSource();
+        using var first = client.Send(HttpRig.Get(), CancellationToken.None);
+        var kept = keeper.Last;
+
+        keeper.OnSend = caller.Cancel;
+        using var second = client.Send(HttpRig.Get(), caller.Token);
+
+        keeper.Last.IsCancellationRequested.Should().BeTrue("the second one's caller has cancelled");
+        kept.IsCancellationRequested.Should().BeFalse("the first one's has not");
+    }
+
     private static async Task<WeakReference<BackendPool>> UseAndDisposeAsync()
     {
         using var rig = new HttpRig();
         (await rig.SendAsync()).Dispose();
         return new WeakReference<BackendPool>(rig.Pool);
+    }
+
+    private sealed class TokenKeeper : DelegatingHandler
+    {
+        public CancellationToken Last { get; private set; }
+
+        public Action? OnSend { get; set; }
+
+        protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Last = cancellationToken;
+            OnSend?.Invoke();
+            return base.Send(request, cancellationToken);
+        }
     }
 }

@@ -92,6 +92,29 @@ public sealed class RetryBudgetUseTests
         rig.Pool.Budget.Balance.Should().Be(100);
     }
 
+    /// <summary>What never reaches a backend costs nothing, though it was paid for before that was known (law 1).</summary>
+    [Fact]
+    public async Task Send_RetryNeverReachesItsBackendAndNoneIsLeft_GivesItsPriceBack()
+    {
+        using var rig = new HttpRig(2);
+        rig.On("b1", Answers.Status(503))
+            .On(
+                "b2",
+                (request, token) =>
+                {
+                    rig["b1"].Disable();
+                    rig["b2"].Disable();
+                    return Answers.Refuse(request, token);
+                }
+            );
+
+        var sending = () => rig.DriveAsync(rig.SendAsync());
+
+        await sending.Should().ThrowAsync<HttpRequestException>();
+        rig.Sent.Should().Equal("b1", "b2");
+        rig.Pool.Budget.Balance.Should().Be(100);
+    }
+
     [Fact]
     public async Task Send_NoTimeForTheRetry_GivesItsPriceBack() // law 10
     {
