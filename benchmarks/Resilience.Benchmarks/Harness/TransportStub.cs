@@ -78,12 +78,19 @@ internal sealed class TransportStub(Completion completion) : HttpMessageHandler
         return TakeFault(out var fault) && fault == Fault.FaultedSend ? throw Broken() : Answer(request, fault);
     }
 
-    private static HttpResponseMessage Answer(HttpRequestMessage request, Fault fault) =>
-        new(fault == Fault.Answer503 ? HttpStatusCode.ServiceUnavailable : HttpStatusCode.OK)
+    private static HttpResponseMessage Answer(HttpRequestMessage request, Fault fault)
+    {
+        var answer = new HttpResponseMessage(
+            fault == Fault.Answer503 ? HttpStatusCode.ServiceUnavailable : HttpStatusCode.OK
+        )
         {
             RequestMessage = request,
             Content = new StubContent(),
         };
+        // Every real answer has headers of its own, a date at least, so whoever looks at them makes no object for them.
+        _ = answer.Headers;
+        return answer;
+    }
 
     /// <summary>An end without an answer: the request may have reached the backend, so it costs a real attempt.</summary>
     private static HttpRequestException Broken() =>
