@@ -9,6 +9,7 @@ namespace Resilience.Tests.CircuitBreaking;
 /// state, its counts, all that its snapshot shows. Each byte is one step, so that a failing sequence shrinks to the steps
 /// that matter.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class CircuitModelTests
 {
     /// <summary>

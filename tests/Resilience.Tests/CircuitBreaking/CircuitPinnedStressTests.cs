@@ -10,6 +10,7 @@ namespace Resilience.Tests.CircuitBreaking;
 /// The real class under two threads on a core each, hundreds of thousands of rounds or millions of calls, bounded in
 /// time; its invariants are checked whenever nothing runs.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class CircuitPinnedStressTests(ITestOutputHelper output)
 {
     private const int Rounds = 60_000;

@@ -9,6 +9,7 @@ namespace Resilience.Tests.CircuitBreaking;
 /// Many threads on the real class, a bounded number of steps, invariants checked at rest. The clock is a plain number
 /// that the threads push forward, without a lock that would hide races.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class CircuitStressTests
 {
     private const int Threads = 4;

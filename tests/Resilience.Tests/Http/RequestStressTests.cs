@@ -9,6 +9,7 @@ namespace Resilience.Tests.Http;
 /// Many requests at once on the real clock, a third of them cancelled by another thread at any step of their way: what is
 /// kept for the next request (calls, time limits, watches) carries nothing over to it, and nothing is left (laws 1, 3, 4).
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class RequestStressTests
 {
     private const int Senders = 4;

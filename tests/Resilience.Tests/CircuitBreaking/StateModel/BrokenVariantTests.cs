@@ -7,6 +7,7 @@ namespace Resilience.Tests.CircuitBreaking.StateModel;
 /// The exploration sees what it looks for: each way to break the protocol, most of them found in other libraries, breaks
 /// the invariants that it should, and no others.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class BrokenVariantTests(ITestOutputHelper output)
 {
     private const int InFlightShift = 30;

@@ -8,6 +8,7 @@ namespace Resilience.Tests.CircuitBreaking.StateModel;
 /// keeps every invariant of the control word; and the same exploration of a protocol that is broken in one place finds
 /// what that breaks. The steps are the functions that the class itself calls.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class CircuitStateModelTests(ITestOutputHelper output)
 {
     private static readonly CircuitState[] Automatic = [CircuitState.Closed, CircuitState.Open, CircuitState.HalfOpen];
