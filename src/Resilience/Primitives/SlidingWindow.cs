@@ -59,6 +59,7 @@ internal sealed class SlidingWindow
     /// Counts into the bucket of <paramref name="nowMilliseconds"/>. Where its first count is full all of the bucket is
     /// halved, which keeps the share; a second one that is full alone stays so.
     /// </summary>
+    /// <param name="first">Like <paramref name="second"/> at most 524,287: half of what a bucket holds.</param>
     public void Add(long nowMilliseconds, uint first, uint second)
     {
         var epoch = EpochOf(nowMilliseconds);

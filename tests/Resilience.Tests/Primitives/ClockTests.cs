@@ -72,6 +72,55 @@ public sealed class ClockTests
     }
 
     [Fact]
+    public void Of_TheSystemsTime_IsTheOneClockThatAllShare()
+    {
+        Clock.Of(null).Should().BeSameAs(Clock.System);
+        Clock.Of(TimeProvider.System).Should().BeSameAs(Clock.System);
+        Clock.Of(_time).Should().NotBeSameAs(Clock.System);
+        Clock.Of(_time).Provider.Should().BeSameAs(_time);
+    }
+
+    [Fact]
+    public void Milliseconds_OfAClockJustMade_BeginWithIt()
+    {
+        new Clock(TimeProvider.System).Milliseconds.Should().BeLessThan(60_000);
+    }
+
+    [Fact]
+    public void RunBehindQueued_OnAnotherClock_RunsOnceInItsNextMoment()
+    {
+        var ran = new List<string>();
+
+        new Clock(_time).RunBehindQueued(ran.Add, "state");
+
+        ran.Should().BeEmpty("it waits for its turn");
+        _time.Advance(TimeSpan.Zero);
+        ran.Should().Equal("state");
+        _time.ArmedTimers.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task RunBehindQueued_OnTheSystemsClock_RunsOnThePool()
+    {
+        var ran = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        Clock.System.RunBehindQueued(source => source.SetResult(Thread.CurrentThread.IsThreadPoolThread), ran);
+
+        (await ran.Task.WaitAsync(TimeSpan.FromSeconds(15))).Should().BeTrue();
+    }
+
+    [Fact]
+    public void CreateTimer_WhereNoContextFlows_IsMadeAllTheSame()
+    {
+        using var flow = ExecutionContext.SuppressFlow();
+
+        using var timer = new Clock(_time).CreateTimer(static _ => { }, null);
+
+        timer.Should().NotBeNull();
+        ExecutionContext.IsFlowSuppressed().Should().BeTrue("it is the caller's to undo");
+    }
+
+    [Fact]
     public void CreateTimer_NotArmed_DoesNotFire()
     {
         var fired = 0;

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Primitives;
 
@@ -194,6 +196,46 @@ public sealed class EventHubTests
         again.Should().NotThrow();
     }
 
+    /// <summary>Who has left is not held by the hub, nor by what pumped for it.</summary>
+    [Fact]
+    public void Dispose_OfASubscription_LeavesNothingOfItInMemory()
+    {
+        var (subscription, subscriber) = SubscribeAndLeave();
+
+        Garbage.IsCollected(() => !subscription.IsAlive && !subscriber.IsAlive).Should().BeTrue();
+        PublishAll(1, 1);
+    }
+
+    [Fact]
+    public async Task Subscribe_WhereNoContextFlows_WorksAllTheSame()
+    {
+        var subscriber = new Subscriber(until: 1);
+        IDisposable subscription;
+        using (ExecutionContext.SuppressFlow())
+        {
+            subscription = Subscribe(subscriber);
+        }
+
+        using (subscription)
+        {
+            PublishAll(1, 1);
+            await subscriber.IsDone.WaitAsync(Limit);
+        }
+    }
+
+    [Fact]
+    public async Task Publish_NothingMissed_DeliversTheVeryEvent()
+    {
+        var subscriber = new Subscriber(until: 1);
+        using var subscription = Subscribe(subscriber);
+        var item = new Item(1);
+
+        _hub.Publish(item);
+
+        await subscriber.IsDone.WaitAsync(Limit);
+        subscriber.Items.Should().ContainSingle().Which.Should().BeSameAs(item);
+    }
+
     [Fact]
     public async Task WatchAsync_HubCompletes_GivesWhatIsQueuedAndEnds()
     {
@@ -300,6 +342,15 @@ public sealed class EventHubTests
         {
             _hub.Publish(new Item(number));
         }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private (WeakReference Subscription, WeakReference Subscriber) SubscribeAndLeave()
+    {
+        var subscriber = new Subscriber(until: 1);
+        var subscription = Subscribe(subscriber);
+        subscription.Dispose();
+        return (new WeakReference(subscription), new WeakReference(subscriber));
     }
 
     internal sealed record Item(int Number, int Missed = 0);

@@ -44,6 +44,41 @@ public sealed class RangesTests
         problem.Should().Be("is 00:00:00.0990000, must be from 00:00:00.1000000 to 01:00:00");
     }
 
+    [Fact]
+    public void Problem_LongButNoWholeDays_GivesNoHintOfDays()
+    {
+        var problem = Ranges.Problem(TimeSpan.FromHours(36), Ranges.Tenth, Ranges.Hour);
+
+        problem.Should().Be("is 1.12:00:00, must be from 00:00:00.1000000 to 01:00:00");
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Problem_NumberAtAnEndOfTheRange_IsNone(double value)
+    {
+        Ranges.Problem(value, 0, 1).Should().BeNull();
+    }
+
+    [Theory]
+    [InlineData(9, "is 00:00:09, must not be shorter than Interval (00:00:10)")]
+    [InlineData(10, null)]
+    [InlineData(11, null)]
+    public void NotShorter_OfTwoTimes_NamesTheOther(int seconds, string? problem)
+    {
+        Ranges.NotShorter(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(10), "Interval").Should().Be(problem);
+    }
+
+    [Fact]
+    public void Below_OfASection_NamesItBeforeEach()
+    {
+        Ranges
+            .Below("Retry", [("Budget", "is bad"), ("Delay", null)])
+            .Should()
+            .Equal(("Retry:Budget", "is bad"), ("Retry:Delay", null));
+        Ranges.Below("Retry", null).Should().Equal(("Retry", "is null, must be a section"));
+    }
+
     [Theory]
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]

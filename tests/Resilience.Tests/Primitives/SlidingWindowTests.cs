@@ -40,6 +40,39 @@ public sealed class SlidingWindowTests
         _window.Sum(10_000).Should().Be((1UL, 1UL));
     }
 
+    [Theory]
+    [InlineData(3_500)]
+    [InlineData(27_500)]
+    public void TakeBack_OfTryAddInAnyBucket_IsGone(long now)
+    {
+        _window.TryAdd(now, 2, 3, 0, static (_, _, _) => true).Should().BeTrue();
+
+        _window.TakeBack(now, 1, 1);
+
+        _window.Sum(now).Should().Be((1UL, 2UL));
+    }
+
+    [Fact]
+    public void Add_UpToTheHighestCount_HalvesNothing()
+    {
+        _window.Add(0, 500_000, 0);
+        _window.Add(0, 500_000, 0);
+        _window.Add(0, (uint)Most - 1_000_000, 0);
+
+        _window.Sum(0).First.Should().Be(Most);
+    }
+
+    [Fact]
+    public void Add_IntoThePlaceOfAFullOldBucket_BeginsAnew()
+    {
+        _window.Add(0, 500_000, 0);
+        _window.Add(0, 500_000, 0);
+
+        _window.Add(10_000, 500_000, 0);
+
+        _window.Sum(10_000).First.Should().Be(500_000);
+    }
+
     [Fact]
     public void TakeBack_BucketTurnedOver_ChangesNothing()
     {
@@ -132,7 +165,8 @@ public sealed class SlidingWindowTests
     public void TakeBack_OfWhatHasBeenHalved_TakesNoMoreThanIsThere()
     {
         _window.TryAdd(0, 0, 1, 0, static (_, _, _) => true);
-        _window.Add(0, 1_000_000, 0);
+        _window.Add(0, 500_000, 0);
+        _window.Add(0, 500_000, 0);
         _window.Add(0, 100_000, 0);
 
         _window.TakeBack(0, 0, 1);
