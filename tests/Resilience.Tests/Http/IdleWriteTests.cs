@@ -5,11 +5,20 @@ using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
-/// <summary>A backend that stops taking a request's content fails (R97, R99): no upload hangs.</summary>
+/// <summary>
+/// A backend that stops taking a request's content fails (R97, R99): no upload hangs, and what may not be sent twice does
+/// not go on (law 2).
+/// </summary>
 [Collection(HttpTelemetryCollection.Name)]
 public sealed class IdleWriteTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly AttemptOutcome Stalled = new(
+        OutcomeKind.Failure,
+        FailureKind.ContentStalled,
+        IsRetryable: true
+    );
+    private static readonly byte[] Bytes = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
 
     [Fact]
     public async Task Send_BackendTakesNothing_EndsWithTheTimeoutsName()
@@ -20,7 +29,7 @@ public sealed class IdleWriteTests
         rig.On("b1", Transport(wire));
 
         var sending = rig.SendAsync(Put(HttpMethod.Post));
-        await wire.WhenWritten;
+        await rig.Time.WhenTimersArmedAsync(1);
         rig.Time.Advance(Limit);
 
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
@@ -42,13 +51,74 @@ public sealed class IdleWriteTests
         rig.On("b1", Transport(wire)).On("b2", Answers.Reading(Answers.Status(201)));
 
         var sending = rig.SendAsync(Put(HttpMethod.Put));
-        await wire.WhenWritten;
+        await rig.Time.WhenTimersArmedAsync(1);
         rig.Time.Advance(Limit);
         using var response = await sending;
 
         response.StatusCode.Should().Be(HttpStatusCode.Created);
         rig.Sent.Should().Equal("b1", "b2");
         wire.IsClosed.Should().BeTrue("its buffers may be read until then");
+    }
+
+    public static TheoryData<string, string, int, bool> Uploads()
+    {
+        var data = new TheoryData<string, string, int, bool>();
+        foreach (var backends in new[] { 2, 3 })
+        {
+            data.Add("POST", "bytes", backends, false);
+            data.Add("POST", "a stream", backends, false);
+            data.Add("PATCH", "bytes", backends, false);
+            data.Add("PUT", "a stream", backends, false);
+            data.Add("PUT", "bytes", backends, true);
+            data.Add("DELETE", "bytes", backends, true);
+            data.Add("POST", "bytes with a key", backends, true);
+            data.Add("PUT", "a stream to repeat", backends, true);
+        }
+
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Uploads))]
+    public async Task Send_AllBackendsButTheLastTakeNothing_GoesOnOnlyWhereTheLawsAllowIt(
+        string method,
+        string content,
+        int backends,
+        bool mayGoOn
+    )
+    {
+        using var rig = Rig(backends);
+        for (var i = 1; i < backends; i++)
+        {
+            rig.On($"b{i}", Transport(new ClosableWire { IsStuck = true }));
+        }
+
+        var arrived = new List<byte[]>();
+        rig.On($"b{backends}", Answers.Reading(Answers.Status(201), arrived.Add));
+        using var request = Upload(method, content);
+        var began = rig.Time.GetTimestamp();
+
+        var (status, attempts, failure) = await EndOfAsync(rig.DriveAsync(rig.SendAsync(request)));
+
+        var stalls = mayGoOn ? backends - 1 : 1;
+        rig.Time.GetElapsedTime(began).Should().Be(stalls * Limit);
+        rig.Sent.Should().Equal(rig.Pool.Backends.Take(mayGoOn ? backends : 1).Select(each => each.Name));
+        rig.Pool.Backends.Select(each => each.Failures)
+            .Should()
+            .Equal(Enumerable.Range(0, backends).Select(i => i < stalls ? 1L : 0));
+        attempts.Take(stalls).Should().HaveCount(stalls).And.OnlyContain(each => each.Outcome == Stalled);
+        attempts.Take(stalls).Should().OnlyContain(each => each.Duration == Limit);
+        rig.InFlight.Should().Be(0);
+        if (mayGoOn)
+        {
+            status.Should().Be(HttpStatusCode.Created);
+            arrived.Should().ContainSingle("the last one took it whole").Which.Should().Equal(Bytes);
+            return;
+        }
+
+        arrived.Should().BeEmpty();
+        failure.Should().BeOfType<TaskCanceledException>().Which.InnerException.Should().BeOfType<TimeoutException>();
+        failure!.Message.Should().Contain("idle write timeout (Timeouts:IdleWrite) after 30.0 s").And.Contain("b1");
     }
 
     [Fact]
@@ -100,7 +170,42 @@ public sealed class IdleWriteTests
         );
 
     private static HttpRequestMessage Put(HttpMethod method) =>
-        new(method, "http://uploads/") { Content = new ByteArrayContent(new byte[100]) };
+        new(method, "http://uploads/") { Content = new ByteArrayContent(Bytes) };
+
+    private static HttpRequestMessage Upload(string method, string content)
+    {
+        var request = new HttpRequestMessage(new HttpMethod(method), "http://uploads/")
+        {
+            Content = content.StartsWith("bytes", StringComparison.Ordinal)
+                ? new ByteArrayContent(Bytes)
+                : new StreamContent(new MemoryStream(Bytes)),
+        };
+        if (content == "bytes with a key")
+        {
+            request.Headers.Add("Idempotency-Key", "1");
+        }
+
+        return content == "a stream to repeat"
+            ? request.ConfigureResilience(options => options.IsContentReplayable = true)
+            : request;
+    }
+
+    private static async Task<(
+        HttpStatusCode? Status,
+        IReadOnlyList<AttemptRecord> Attempts,
+        Exception? Failure
+    )> EndOfAsync(Task<HttpResponseMessage> sending)
+    {
+        try
+        {
+            using var response = await sending;
+            return (response.StatusCode, response.GetAttempts(), null);
+        }
+        catch (TaskCanceledException exception)
+        {
+            return (null, exception.GetAttempts(), exception);
+        }
+    }
 
     /// <summary>As a transport does: what fails while it is written closes the connection.</summary>
     private static Answer Transport(ClosableWire wire) =>
@@ -119,14 +224,11 @@ public sealed class IdleWriteTests
 
     private sealed class ClosableWire : MemoryStream
     {
-        private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool IsStuck { get; init; }
 
         public bool IsClosed => _closed.Task.IsCompleted;
-
-        public Task WhenWritten => _written.Task.WaitAsync(TimeSpan.FromSeconds(15));
 
         public override async ValueTask WriteAsync(
             ReadOnlyMemory<byte> buffer,
@@ -134,11 +236,9 @@ public sealed class IdleWriteTests
         )
         {
             // A real connection ignores this token.
-            var closing = _closed.Task;
-            _ = Task.Run(_written.SetResult, CancellationToken.None);
             if (IsStuck)
             {
-                await closing;
+                await _closed.Task;
                 throw new IOException("closed");
             }
         }
