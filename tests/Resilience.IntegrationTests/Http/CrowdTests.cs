@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Resilience.DependencyInjection;
 using Resilience.Http;
@@ -9,35 +10,106 @@ namespace Resilience.IntegrationTests.Http;
 
 /// <summary>
 /// Ten thousand requests at once while backends die and return, and a storm in which every backend answers 503: what the
-/// laws promise holds, and what a limit refused stands in a column of its own (laws 1, 4 and 9; R118, R123, R124, R140).
+/// laws promise holds, and what they do not stands in a column of its own (laws 1, 2, 4 and 9; R118, R123, R124, R140).
 /// </summary>
 [Collection(MemoryCollection.Name)]
 public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
 {
     private const int Crowd = 10_000;
     private const int LimitPerBackend = 40;
-    private const int QueueLimit = 6_000;
-    private const int MostKept = 32 * 1024 * 1024;
+
+    /// <summary>Runs on a busy machine kept up to 0.8 MB; a leak of 400 bytes for each request of one crowd is this much.</summary>
+    private const int MostKept = Crowd * 400;
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private readonly DirectoryInfo _ledgers = Directory.CreateTempSubdirectory("resilience-crowd-");
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _ledgers.Delete(recursive: true);
+    }
 
     [Fact]
     public async Task Crowd_BackendsDieAndReturn_NothingIsLostThatTheLawsPromise()
     {
-        var backends = await Task.WhenAll(StartAsync("a"), StartAsync("b"), StartAsync("c"));
+        var backends = await Task.WhenAll(
+            StartWithLedgerAsync("a"),
+            StartWithLedgerAsync("b"),
+            StartWithLedgerAsync("c")
+        );
         var client = Connect(options =>
         {
             options.Add(backends).ForgiveSoon();
             options.ConcurrencyLimit.MaxRequestsPerBackend = LimitPerBackend;
-            options.ConcurrencyLimit.QueueLimit = QueueLimit;
+            options.ConcurrencyLimit.QueueLimit = Crowd;
             options.ConcurrencyLimit.QueueTimeout = Patience / 2;
             options.Timeouts.Total = Patience;
         });
         client.Http.Timeout = Timeout.InfiniteTimeSpan;
-        await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => SendAsync(client)));
-        var before = GC.GetTotalMemory(forceFullCollection: true);
 
-        var sendings = Enumerable.Range(0, Crowd).Select(_ => SendAsync(client)).ToArray();
+        // What the first crowd leaves is kept for the next one: connections, buffers, places in the queue.
+        await SendCrowdAsync(client, backends, "first");
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        await SendCrowdAsync(client, backends, "second");
+        var kept = GC.GetTotalMemory(forceFullCollection: true) - before;
+
+        output.WriteLine($"kept: {kept} bytes");
+        kept.Should().BeLessThan(MostKept, "memory is back to where it began");
+    }
+
+    [Fact]
+    public async Task Storm_EveryBackendAnswers503_SendsNoMoreThanTheBudgetAllows()
+    {
+        const int PerSecond = 100;
+        const int Windows = 6;
+        var backends = await Task.WhenAll(StartAsync("a"), StartAsync("b"));
+        var client = Connect(options =>
+        {
+            // Nothing but the budget holds the retries back, and what it has saved up before is soon gone.
+            options.Add(backends).Retry.Budget.Window = TimeSpan.FromSeconds(1);
+            options.PassiveHealth.Enabled = false;
+            options.CircuitBreaker.Enabled = false;
+        });
+        await Task.WhenAll(backends.Select(backend => backend.SetFaultAsync("503")));
+
+        var startedAt = Stopwatch.GetTimestamp();
+        await using var load = SteadyLoad.Start(client.Http, PerSecond);
+        await Eventually.BecomesTrueAsync(
+            () => Stopwatch.GetElapsedTime(startedAt).TotalSeconds >= Windows && load.Begun >= Windows * PerSecond,
+            Patience,
+            "the storm has lasted for many windows"
+        );
+        var failures = await load.StopAsync();
+        var seconds = Stopwatch.GetElapsedTime(startedAt).TotalSeconds;
+        var requests = load.Begun;
+        var sent = await SentAsync(backends);
+        await Task.WhenAll(backends.Select(backend => backend.SetFaultAsync("none")));
+        await using var calm = SteadyLoad.Start(client.Http, PerSecond);
+        await calm.MoreAsync(PerSecond);
+        var failuresInTheCalm = await calm.StopAsync();
+        var sentInTheCalm = await SentAsync(backends) - sent;
+
+        output.WriteLine($"storm: {requests} requests, {sent} sent in {seconds:0.00} s");
+        failures.Should().HaveCount(requests).And.OnlyContain(failure => failure == "ServiceUnavailable");
+        ((double)sent).Should().BeLessThanOrEqualTo((1.2 * requests) + (10 * seconds), "law 9 says so");
+        // Nothing succeeds, so only the constant rate is left: ten in each window. The last window may have just begun, and
+        // so may the buckets, each a tenth of it, at both ends.
+        ((double)(sent - requests))
+            .Should()
+            .BeLessThanOrEqualTo(10 * (seconds + 1.2));
+        (sent - requests).Should().BeGreaterThan(2 * 10, "it is a rate, which has outlasted what was saved up");
+        failuresInTheCalm.Should().BeEmpty("the storm is over");
+        sentInTheCalm.Should().Be(calm.Begun, "nothing is retried any more");
+    }
+
+    /// <summary>All at once, of which every fifth is a POST; two of the backends die under it and return.</summary>
+    private async Task SendCrowdAsync(ResilientClient client, BackendProcess[] backends, string crowd)
+    {
+        var failuresBefore = backends.ToDictionary(backend => backend.Name, backend => client[backend.Name].Failures);
+        var answered = 0;
+        var sendings = Enumerable.Range(0, Crowd).Select(CountAsync).ToArray();
         var returning = new List<Task>();
         foreach (var dying in backends[1..])
         {
@@ -50,96 +122,75 @@ public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
 
         await Task.WhenAll(returning);
         var ends = await Task.WhenAll(sendings).WaitAsync(Patience);
-        var columns = ends.CountBy(end => end).ToDictionary(pair => pair.Key, pair => pair.Value);
-        output.WriteLine(string.Join(", ", columns.Select(column => $"{column.Key}: {column.Value}")));
-        columns.Keys.Should().BeSubsetOf([End.Answered, End.RefusedByTheLimit]);
-        columns[End.Answered].Should().BeGreaterThanOrEqualTo(QueueLimit);
-        client["b"].Failures.Should().BePositive("the crowd met it dead");
-        client["c"].Failures.Should().BePositive("the crowd met it dead");
+        var gets = ends.Where((_, i) => !IsPost(i)).CountBy(end => end).ToDictionary();
+        var posts = ends.Where((_, i) => IsPost(i)).CountBy(end => end).ToDictionary();
+        output.WriteLine($"{crowd}: GETs: {InWords(gets)}; POSTs: {InWords(posts)}");
+
+        gets.Should().BeEquivalentTo(new Dictionary<End, int> { [End.Answered] = Crowd - (Crowd / 5) });
+        posts.Keys.Should().BeSubsetOf([End.Answered, End.NotSentAgain]);
+        posts.GetValueOrDefault(End.NotSentAgain).Should().BeLessThanOrEqualTo(2 * LimitPerBackend, "two have died");
+        var arrived = Arrived(crowd);
+        arrived.Should().OnlyContain(post => post.Value == 1, "no POST arrives twice, and none at two backends");
+        Enumerable
+            .Range(0, Crowd)
+            .Where(i => IsPost(i) && ends[i] == End.Answered && !arrived.ContainsKey(Id(i)))
+            .Should()
+            .BeEmpty("what was answered has arrived");
+        foreach (var dead in backends[1..])
+        {
+            client[dead.Name].Failures.Should().BeGreaterThan(failuresBefore[dead.Name], "the crowd met it dead");
+        }
+
         client.Pool.WaitingRequests.Should().Be(0);
         client.Pool.Backends.Sum(backend => backend.InFlight).Should().Be(0);
-        sendings = [];
-        ends = [];
-        var kept = GC.GetTotalMemory(forceFullCollection: true) - before;
-        kept.Should().BeLessThan(MostKept, "memory is back to where it began");
+
+        async Task<End> CountAsync(int i)
+        {
+            var end = await SendAsync(client, i, Id(i));
+            _ = end == End.Answered ? Interlocked.Increment(ref answered) : 0;
+            return end;
+        }
 
         Task MoreAnsweredAsync(int count)
         {
-            var enough = Answered() + count;
+            var enough = Volatile.Read(ref answered) + count;
             return Eventually.BecomesTrueAsync(
-                () => Answered() >= enough || sendings.All(sending => sending.IsCompleted),
+                () => Volatile.Read(ref answered) >= enough || sendings.All(sending => sending.IsCompleted),
                 Patience,
                 $"{count} more were answered"
             );
         }
 
-        int Answered() => sendings.Count(sending => sending is { IsCompletedSuccessfully: true, Result: End.Answered });
+        string Id(int i) => string.Create(CultureInfo.InvariantCulture, $"{crowd}-{i}");
     }
 
-    [Fact]
-    public async Task Storm_EveryBackendAnswers503_SendsNoMoreThanTheBudgetAllows()
+    private static bool IsPost(int i) => i % 5 == 0;
+
+    /// <summary>Every other POST has a content.</summary>
+    private static HttpRequestMessage Request(int i, string id)
     {
-        const int Workers = 16;
-        var backends = await Task.WhenAll(StartAsync("a"), StartAsync("b"));
-        var client = Connect(options =>
-        {
-            // Nothing but the budget holds the retries back.
-            options.Add(backends);
-            options.PassiveHealth.Enabled = false;
-            options.CircuitBreaker.Enabled = false;
-        });
-        await Task.WhenAll(backends.Select(backend => backend.SetFaultAsync("503")));
-        var (requests, failures) = (0, 0);
-        var startedAt = Stopwatch.GetTimestamp();
-
-        await WorkAsync(until: 1_500);
-        var duringTheStorm = await SentAsync(backends);
-        var requestsOfTheStorm = requests;
-        var storm = Stopwatch.GetElapsedTime(startedAt);
-        await Task.WhenAll(backends.Select(backend => backend.SetFaultAsync("none")));
-        failures = 0;
-        await WorkAsync(until: 3_000);
-        var sent = await SentAsync(backends);
-        var whole = Stopwatch.GetElapsedTime(startedAt);
-
-        output.WriteLine(
-            $"storm: {requestsOfTheStorm} requests, {duringTheStorm} sent in {storm}; all: {requests}, {sent} in {whole}"
-        );
-        // The budget keeps its reserve of ten a second for a window of ten seconds, and nothing succeeds meanwhile.
-        duringTheStorm.Should().BeGreaterThan(requestsOfTheStorm, "there were retries");
-        duringTheStorm.Should().BeLessThanOrEqualTo(requestsOfTheStorm + Reserve(storm));
-        sent.Should().BeLessThanOrEqualTo((int)(1.2 * requests) + Reserve(whole));
-        failures.Should().Be(0, "the storm is over");
-
-        static int Reserve(TimeSpan time) => (int)(10 * (10 + time.TotalSeconds));
-
-        Task WorkAsync(int until) =>
-            Task.WhenAll(
-                Enumerable
-                    .Range(0, Workers)
-                    .Select(async _ =>
-                    {
-                        while (Interlocked.Increment(ref requests) <= until)
-                        {
-                            using var response = await client.Http.GetAsync(Relative("work?ms=0"));
-                            _ = response.IsSuccessStatusCode ? 0 : Interlocked.Increment(ref failures);
-                        }
-
-                        Interlocked.Decrement(ref requests);
-                    })
-            );
+        var request = new HttpRequestMessage(IsPost(i) ? HttpMethod.Post : HttpMethod.Get, Relative("work?ms=60"));
+        request.Content = i % 10 == 0 ? new ByteArrayContent([1, 2, 3]) : null;
+        request.Headers.Add("X-Request-Id", id);
+        return request;
     }
 
-    private async Task<End> SendAsync(ResilientClient client)
+    private async Task<End> SendAsync(ResilientClient client, int i, string id)
     {
+        using var request = Request(i, id);
         try
         {
-            using var response = await client.Http.GetAsync(Relative("work?ms=60"));
+            using var response = await client.Http.SendAsync(request);
             return response.StatusCode == HttpStatusCode.OK ? End.Answered : Lost($"answered {response.StatusCode}");
         }
         catch (NoBackendAvailableException exception) when (exception.IsOverloaded)
         {
             return End.RefusedByTheLimit;
+        }
+        catch (HttpRequestException exception)
+            when (IsPost(i) && exception.GetAttempts() is [.., { Outcome: { IsRetryable: true, NeverSent: false } }])
+        {
+            return End.NotSentAgain;
         }
         catch (HttpRequestException exception)
         {
@@ -152,6 +203,21 @@ public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
         output.WriteLine($"lost: {why}");
         return End.Lost;
     }
+
+    private static string InWords(Dictionary<End, int> columns) =>
+        string.Join(", ", columns.OrderBy(column => column.Key).Select(column => $"{column.Key} {column.Value}"));
+
+    private async Task<BackendProcess> StartWithLedgerAsync(string name) =>
+        Own(await BackendProcess.StartAsync(name, ledger: Path.Combine(_ledgers.FullName, name)));
+
+    /// <summary>How often each POST of a crowd has arrived, at whatever backend and in whichever of its lives.</summary>
+    private Dictionary<string, int> Arrived(string crowd) =>
+        _ledgers
+            .EnumerateFiles()
+            .SelectMany(file => File.ReadLines(file.FullName))
+            .Where(line => line.StartsWith($"POST {crowd}-", StringComparison.Ordinal))
+            .CountBy(line => line["POST ".Length..])
+            .ToDictionary();
 
     private static async Task<int> SentAsync(IEnumerable<BackendProcess> backends)
     {
@@ -168,6 +234,9 @@ public sealed class CrowdTests(ITestOutputHelper output) : ResilienceTest
     private enum End
     {
         Answered,
+
+        /// <summary>A POST whose backend died with it: whether it was worked on nobody knows (law 2).</summary>
+        NotSentAgain,
         RefusedByTheLimit,
         Lost,
     }

@@ -9,6 +9,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly HttpClient _client;
     private readonly Task<IReadOnlyList<string>> _running;
+    private int _begun;
     private int _answered;
 
     private SteadyLoad(HttpClient client, int perSecond)
@@ -16,6 +17,9 @@ internal sealed class SteadyLoad : IAsyncDisposable
         _client = client;
         _running = Task.Run(() => RunAsync(TimeSpan.FromSeconds(1.0 / perSecond)));
     }
+
+    /// <summary>How many requests were begun.</summary>
+    public int Begun => Volatile.Read(ref _begun);
 
     /// <summary>How many requests were answered with a 2xx.</summary>
     public int Answered => Volatile.Read(ref _answered);
@@ -51,6 +55,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
+                Interlocked.Increment(ref _begun);
                 requests.Add(SendAsync());
             }
         }
