@@ -11,13 +11,15 @@ namespace Resilience.Http;
 /// </summary>
 internal sealed class AttemptContent : HttpContent
 {
-    /* The state: two marks that stay, and above them how many serialisations run. */
+    /* The state: three marks that stay, and above them how many serialisations run. */
     private const int Begun = 1;
     private const int Revoked = 2;
-    private const int OneRunning = 4;
+    private const int Detached = 4;
+    private const int OneRunning = 8;
 
     private readonly HttpContent _inner;
     private readonly IdleLimit _idle;
+    private CancellationToken? _attemptToken;
     private TaskCompletionSource? _released;
     private int _state;
 
@@ -71,6 +73,19 @@ internal sealed class AttemptContent : HttpContent
     }
 
     /// <summary>
+    /// Lets the attempt's token end the content, no longer the one that the transport gives: over HTTP/2 that one also ends
+    /// when the stream is reset, and only the transport can say what that was.
+    /// </summary>
+    public void EndWith(CancellationToken attemptToken) => _attemptToken = attemptToken;
+
+    /// <summary>
+    /// Lets what begins from now on do without the attempt's token, which may soon be another attempt's: over HTTP/2 a
+    /// response can come before the content has begun.
+    /// </summary>
+    /// <returns>Whether nothing runs that uses the token.</returns>
+    public bool Detach() => Interlocked.Or(ref _state, Detached) < OneRunning;
+
+    /// <summary>
     /// Forbids the attempt to begin with the content from now on: over HTTP/2 a response can come first, and the
     /// transport must not start reading what another attempt is about to send.
     /// </summary>
@@ -85,7 +100,7 @@ internal sealed class AttemptContent : HttpContent
         CancellationToken cancellationToken
     )
     {
-        Begin();
+        var isAttempts = Begin();
         var watch = _idle.Take();
         var copying = CopyAsync(stream, context, watch, cancellationToken);
         if (copying.IsCompleted)
@@ -94,9 +109,10 @@ internal sealed class AttemptContent : HttpContent
             return copying;
         }
 
-        return watch is null && !cancellationToken.CanBeCanceled
+        var ending = isAttempts && _attemptToken is { } attemptToken ? attemptToken : cancellationToken;
+        return watch is null && !ending.CanBeCanceled
             ? copying
-            : EndInTimeAsync(copying, watch, cancellationToken);
+            : EndInTimeAsync(copying, watch, ending, cancellationToken);
     }
 
     protected override void SerializeToStream(
@@ -135,7 +151,8 @@ internal sealed class AttemptContent : HttpContent
     /// Counted as running in the same step that finds the content not revoked: a call that has revoked it and then finds
     /// nothing running can rely on both, even while the content's own first lines run on this thread.
     /// </summary>
-    private void Begin()
+    /// <returns>Whether the attempt is still the one that it was made for.</returns>
+    private bool Begin()
     {
         while (true)
         {
@@ -147,7 +164,7 @@ internal sealed class AttemptContent : HttpContent
 
             if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
             {
-                return;
+                return (seen & Detached) == 0;
             }
         }
     }
@@ -165,26 +182,29 @@ internal sealed class AttemptContent : HttpContent
     /// content itself goes on until the transport has closed the connection that it is written to: its buffers may still
     /// be read there.
     /// </summary>
-    private async Task EndInTimeAsync(Task copying, IdleWatch? watch, CancellationToken cancellationToken)
+    /// <param name="ending">What ends the attempt.</param>
+    /// <param name="cancellationToken">What the transport ends the content by.</param>
+    private async Task EndInTimeAsync(
+        Task copying,
+        IdleWatch? watch,
+        CancellationToken ending,
+        CancellationToken cancellationToken
+    )
     {
-        watch?.Link(cancellationToken);
+        watch?.Link(ending, cancellationToken);
         try
         {
-            await copying.WaitAsync(watch?.Token ?? cancellationToken).ConfigureAwait(false);
+            await copying.WaitAsync(watch?.Token ?? ending).ConfigureAwait(false);
         }
-        catch (OperationCanceledException exception)
+        catch (Exception exception) when (exception is OperationCanceledException || watch is { HasStalled: true })
         {
-            if (copying.IsCompleted)
-            {
-                await copying.ConfigureAwait(false);
-                return;
-            }
-
             // What it throws later on is nobody's.
             _ = ObserveAsync(copying);
-            if (cancellationToken.IsCancellationRequested)
+            if (watch is not { HasStalled: true } || ending.IsCancellationRequested || copying.IsCompletedSuccessfully)
             {
-                throw new TaskCanceledException(exception.Message, exception, cancellationToken);
+                // Its own end, or the attempt's; or the transport has ended it, whose stream then says why.
+                await copying.WaitAsync(ending).ConfigureAwait(false);
+                return;
             }
 
             HasStalled = true;
@@ -218,7 +238,7 @@ internal sealed class AttemptContent : HttpContent
         CancellationToken cancellationToken
     )
     {
-        var target = new AttemptTarget(stream, watch);
+        var target = new AttemptTarget(stream, watch, cancellationToken);
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);

@@ -8,7 +8,9 @@ namespace Resilience.Http;
 /// streams are not.
 /// </summary>
 /// <param name="watch">Ends the attempt when the connection takes too long over a write.</param>
-internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : Stream
+/// <param name="cancellation">The token that the transport has given for the whole content.</param>
+internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null, CancellationToken cancellation = default)
+    : Stream
 {
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed { get; private set; }
@@ -55,7 +57,7 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : St
         ValueTask writing;
         try
         {
-            writing = stream.WriteAsync(buffer, cancellationToken);
+            writing = stream.WriteAsync(buffer, EndOf(cancellationToken));
         }
         catch (Exception) when (Note())
         {
@@ -82,7 +84,7 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : St
         Task flushing;
         try
         {
-            flushing = stream.FlushAsync(cancellationToken);
+            flushing = stream.FlushAsync(EndOf(cancellationToken));
         }
         catch (Exception) when (Note())
         {
@@ -97,6 +99,16 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null) : St
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
     public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>
+    /// What ends a write: the watch, which the transport's token ends too, unless the content has a token of its own. Over
+    /// HTTP/2 a write that waits for the stream's window ends by its token alone: a content that has failed meanwhile does
+    /// not end it, and would never be let go.
+    /// </summary>
+    private CancellationToken EndOf(CancellationToken cancellationToken) =>
+        watch is null || (cancellationToken.CanBeCanceled && cancellationToken != cancellation)
+            ? cancellationToken
+            : watch.Token;
 
     private async ValueTask NoteAsync(ValueTask writing)
     {

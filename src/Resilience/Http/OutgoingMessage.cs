@@ -206,6 +206,13 @@ internal struct OutgoingMessage
         }
     }
 
+    /// <summary>Lets that token end the content of the attempt that begins.</summary>
+    public readonly void EndContentWith(CancellationToken attemptToken) => _attemptContent?.EndWith(attemptToken);
+
+    /// <summary>Lets a content that begins later on do without the attempt's token.</summary>
+    /// <returns>Whether no content uses that token any more.</returns>
+    public readonly bool DetachContent() => _attemptContent?.Detach() ?? true;
+
     /// <summary>Tells the backend how long its answer is wanted, unless the caller has said so itself.</summary>
     /// <param name="left">What is left of the request's time; <see cref="TimeSpan.MaxValue"/> if nothing limits it.</param>
     public void TellDeadline(string header, TimeSpan left)

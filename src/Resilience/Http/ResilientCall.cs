@@ -121,6 +121,7 @@ internal sealed class ResilientCall
         var now = lease.StartedAt;
         var time = CutToDeadline(OwnAttemptTimeout, now);
         _limit = TimeLimit.Start(_pool.Clock, now, time, _callerToken, isProlonged: IsAsync);
+        _message.EndContentWith(_limit.Token);
         (_isPaid, _hasWithdrawn) = (_hasWithdrawn, false);
         _attemptSpan = RequestTelemetry.StartAttempt(lease);
         return _limit.Token;
@@ -238,7 +239,7 @@ internal sealed class ResilientCall
             _wasHeldUp = _limit.WasHeldUp;
         }
 
-        _limit.End(isTokenFree: _message.IsReleased && !_mayTokenBeKept);
+        _limit.End(isTokenFree: _message.DetachContent() && !_mayTokenBeKept);
         var outcome = Classify();
         lease.Outcome = outcome;
         lease.Answer(outcome);

@@ -18,15 +18,19 @@ internal sealed class IdleWatch
 
     private readonly CancellationTokenSource _source = new();
     private CancellationTokenRegistration _caller;
+    private CancellationTokenRegistration _other;
     private Clock _clock = Clock.System;
     private ITimer? _timer;
     private long _limit;
     private long _since = Resting;
     private int _isArmed;
-    private bool _hasStalled;
+    private volatile bool _hasStalled;
 
     /// <summary>Ends with the caller's token, or when a wait has lasted too long.</summary>
     public CancellationToken Token => _source.Token;
+
+    /// <summary>Whether a wait has lasted too long: known before the token ends.</summary>
+    public bool HasStalled => _hasStalled;
 
     public static IdleWatch Take(Clock clock, TimeSpan limit)
     {
@@ -46,21 +50,20 @@ internal sealed class IdleWatch
         return watch;
     }
 
-    /// <summary>Lets the caller's token end this one too, until <see cref="Unlink"/>.</summary>
-    public void Link(CancellationToken caller)
+    /// <summary>Lets the caller's token, and another one if it is another, end this one too, until <see cref="Unlink"/>.</summary>
+    public void Link(CancellationToken caller, CancellationToken other = default)
     {
-        if (caller.CanBeCanceled)
-        {
-            _caller = caller.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _source);
-        }
+        _caller = Register(caller);
+        _other = other == caller ? default : Register(other);
     }
 
     public void Unlink()
     {
-        var caller = _caller;
-        _caller = default;
-        // Waits for a callback that is running: after this the caller's token can no longer reach the source.
+        var (caller, other) = (_caller, _other);
+        (_caller, _other) = (default, default);
+        // Waits for a callback that is running: after this neither token can reach the source any more.
         caller.Dispose();
+        other.Dispose();
     }
 
     public void BeginWait()
@@ -78,9 +81,13 @@ internal sealed class IdleWatch
     /// <returns>Whether the wait had lasted too long: then the watch has ended its token, and serves no further wait.</returns>
     public bool EndWait()
     {
-        var hasStalled = Interlocked.Exchange(ref _since, Resting) == Stalled;
-        _hasStalled |= hasStalled;
-        return hasStalled;
+        if (Interlocked.Exchange(ref _since, Resting) != Stalled)
+        {
+            return false;
+        }
+
+        _hasStalled = true;
+        return true;
     }
 
     /// <summary>Ends the watching, so that the watch may serve another. Nobody may use the token any more.</summary>
@@ -103,6 +110,9 @@ internal sealed class IdleWatch
             _timer?.Dispose();
         }
     }
+
+    private CancellationTokenRegistration Register(CancellationToken token) =>
+        token.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _source);
 
     private void Check()
     {
@@ -136,6 +146,7 @@ internal sealed class IdleWatch
         }
         else if (next == Stalled)
         {
+            _hasStalled = true;
             // What the token's registrations throw belongs to those who registered, not to this timer's thread.
             _ = _source.CancelAsync();
         }

@@ -15,6 +15,7 @@ internal static class Http2Frames
     public const byte Settings = 0x4;
     public const byte Ping = 0x6;
     public const byte GoAway = 0x7;
+    public const byte WindowUpdate = 0x8;
     public const byte Continuation = 0x9;
 
     public const byte EndStream = 0x1;
@@ -23,6 +24,7 @@ internal static class Http2Frames
     private const byte Acknowledge = 0x1;
     private const int RefusedStream = 0x7;
     private const int HeaderLength = 9;
+    private const int InitialWindow = 65_535;
     private const int PrefaceLength = 24;
 
     /// <summary>The client's preface, and this side's settings, which are the defaults.</summary>
@@ -85,6 +87,10 @@ internal static class Http2Frames
     /// <param name="last">The last stream that was or will be worked on; what is above it was not.</param>
     public static Task GoAwayAsync(Socket socket, int last, CancellationToken token) =>
         SendAsync(socket, GoAway, 0, 0, [.. Bytes(last), .. Bytes(0)], token);
+
+    /// <summary>Lets a stream, or with stream 0 the connection, have nearly all that a window can hold.</summary>
+    public static Task OpenWindowAsync(Socket socket, int stream, CancellationToken token) =>
+        SendAsync(socket, WindowUpdate, 0, stream, Bytes(int.MaxValue - InitialWindow), token);
 
     private static byte[] Bytes(int value)
     {

@@ -61,6 +61,38 @@ public sealed class AttemptContentTests
         content.WhenReleased.IsCompleted.Should().BeTrue();
     }
 
+    /// <summary>The token of an attempt that has ended may be another request's by then.</summary>
+    [Fact]
+    public async Task Detach_BeforeItHasBegun_TheAttemptsTokenEndsItNoMore()
+    {
+        var inner = new GatedContent();
+        using var content = new AttemptContent(inner);
+        content.EndWith(new CancellationToken(canceled: true));
+
+        var isFree = content.Detach();
+        var copying = content.CopyToAsync(Stream.Null);
+        inner.Open();
+        await copying;
+
+        isFree.Should().BeTrue();
+        inner.IsFinished.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Detach_WhileItIsRead_TheAttemptsTokenStillEndsIt()
+    {
+        using var attempt = new CancellationTokenSource();
+        using var content = new AttemptContent(new GatedContent());
+        content.EndWith(attempt.Token);
+        var copying = content.CopyToAsync(Stream.Null);
+
+        var isFree = content.Detach();
+        await attempt.CancelAsync();
+
+        isFree.Should().BeFalse("the token is in use");
+        await copying.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+    }
+
     [Fact]
     public async Task Revoke_BeforeItHasBegun_KeepsTheAttemptFromReadingIt()
     {

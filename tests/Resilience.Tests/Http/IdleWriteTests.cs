@@ -60,6 +60,58 @@ public sealed class IdleWriteTests
         wire.IsClosed.Should().BeTrue("its buffers may be read until then");
     }
 
+    /// <summary>
+    /// As over HTTP/2, where a write waits for the stream's window: only its token ends it, and once nothing did.
+    /// </summary>
+    [Fact]
+    public async Task Send_WriteThatOnlyItsTokenEnds_GoesElsewhere()
+    {
+        using var rig = Rig(2);
+        rig.On(
+                "b1",
+                async (request, token) =>
+                {
+                    using var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
+                    await request.Content!.CopyToAsync(new WindowWire(), stream.Token);
+                    return new HttpResponseMessage();
+                }
+            )
+            .On("b2", Answers.Reading(Answers.Status(201)));
+
+        using var response = await rig.DriveAsync(rig.SendAsync(Put(HttpMethod.Put)));
+
+        response.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.ContentStalled, 0);
+        rig.Sent.Should().Equal("b1", "b2");
+    }
+
+    /// <summary>As over HTTP/2, where a reset ends the content's token first, and then the write says what it was.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Send_TransportEndsTheContent_CountsAsWhatItsStreamSays(bool hasLimit)
+    {
+        using var rig = Rig(2, hasLimit ? Limit : Timeout.InfiniteTimeSpan);
+        rig.On(
+                "b1",
+                async (request, token) =>
+                {
+                    using var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
+                    var wire = new ResetWire();
+                    var copying = request.Content!.CopyToAsync(wire, stream.Token);
+                    await stream.CancelAsync();
+                    wire.Reset();
+                    await copying;
+                    return new HttpResponseMessage();
+                }
+            )
+            .On("b2", Answers.Reading(Answers.Status(201)));
+
+        using var response = await rig.SendAsync(Put(HttpMethod.Put));
+
+        response.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.ConnectionLost, 0);
+        rig["b1"].Failures.Should().Be(1);
+    }
+
     public static TheoryData<string, string, int, bool> Uploads()
     {
         var data = new TheoryData<string, string, int, bool>();
@@ -158,11 +210,12 @@ public sealed class IdleWriteTests
         armed.Should().Be(0);
     }
 
-    private static HttpRig Rig(int backends) =>
+    private static HttpRig Rig(int backends, TimeSpan? idleWrite = null) =>
         new(
             backends,
             options =>
             {
+                options.Timeouts.IdleWrite = idleWrite ?? Limit;
                 options.Timeouts.Total = Timeout.InfiniteTimeSpan;
                 options.Timeouts.Attempt = Timeout.InfiniteTimeSpan;
             },
@@ -221,6 +274,38 @@ public sealed class IdleWriteTests
                 wire.Close();
             }
         };
+
+    /// <summary>A stream without a window, which never comes.</summary>
+    private sealed class WindowWire : MemoryStream
+    {
+        public override async ValueTask WriteAsync(
+            ReadOnlyMemory<byte> buffer,
+            CancellationToken cancellationToken = default
+        ) => await Task.Delay(Timeout.Infinite, cancellationToken);
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    /// <summary>A stream whose writes wait until it is reset.</summary>
+    private sealed class ResetWire : MemoryStream
+    {
+        private readonly TaskCompletionSource _reset = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Reset() => _reset.SetResult();
+
+        public override async ValueTask WriteAsync(
+            ReadOnlyMemory<byte> buffer,
+            CancellationToken cancellationToken = default
+        )
+        {
+            await _reset.Task;
+            throw new IOException("reset");
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
 
     private sealed class ClosableWire : MemoryStream
     {
