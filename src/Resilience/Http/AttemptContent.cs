@@ -238,7 +238,7 @@ internal sealed class AttemptContent : HttpContent
         CancellationToken cancellationToken
     )
     {
-        var target = new AttemptTarget(stream, watch, cancellationToken);
+        var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);

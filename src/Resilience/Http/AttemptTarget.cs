@@ -8,10 +8,18 @@ namespace Resilience.Http;
 /// streams are not.
 /// </summary>
 /// <param name="watch">Ends the attempt when the connection takes too long over a write.</param>
+/// <param name="promised">The content's own length, if it has one.</param>
 /// <param name="cancellation">The token that the transport has given for the whole content.</param>
-internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null, CancellationToken cancellation = default)
-    : Stream
+internal sealed class AttemptTarget(
+    Stream stream,
+    IdleWatch? watch = null,
+    long? promised = null,
+    CancellationToken cancellation = default
+) : Stream
 {
+    /* The most that a backend has to take within one idle write timeout. */
+    private const int Piece = 64 * 1024;
+
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed { get; private set; }
 
@@ -50,22 +58,15 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null, Canc
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        Given += buffer.Length;
-        // A stream that fails before its first await throws here.
-        ValueTask writing;
-        try
-        {
-            writing = stream.WriteAsync(buffer, EndOf(cancellationToken));
-        }
-        catch (Exception) when (Note())
-        {
-            throw;
-        }
-
-        return writing.IsCompletedSuccessfully ? writing : NoteAsync(writing);
-    }
+    /// <remarks>
+    /// A content in memory comes as one write: watched as a whole, a large one would count as stalled although the backend
+    /// takes of it all the time. What is more than was promised stays whole, so that the transport refuses it before any of
+    /// it has gone out.
+    /// </remarks>
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        watch is null || buffer.Length <= Piece || Given + buffer.Length > promised
+            ? WriteWholeAsync(buffer, cancellationToken)
+            : WriteInPiecesAsync(buffer, cancellationToken);
 
     public override void Flush()
     {
@@ -109,6 +110,32 @@ internal sealed class AttemptTarget(Stream stream, IdleWatch? watch = null, Canc
         watch is null || (cancellationToken.CanBeCanceled && cancellationToken != cancellation)
             ? cancellationToken
             : watch.Token;
+
+    private async ValueTask WriteInPiecesAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        for (var at = 0; at < buffer.Length; at += Piece)
+        {
+            var piece = buffer.Slice(at, Math.Min(Piece, buffer.Length - at));
+            await WriteWholeAsync(piece, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private ValueTask WriteWholeAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        Given += buffer.Length;
+        // A stream that fails before its first await throws here.
+        ValueTask writing;
+        try
+        {
+            writing = stream.WriteAsync(buffer, EndOf(cancellationToken));
+        }
+        catch (Exception) when (Note())
+        {
+            throw;
+        }
+
+        return writing.IsCompletedSuccessfully ? writing : NoteAsync(writing);
+    }
 
     private async ValueTask NoteAsync(ValueTask writing)
     {

@@ -40,9 +40,9 @@ public sealed class TimeoutOptions
     public TimeSpan IdleRead { get; set; } = TimeoutDefaults.IdleRead;
 
     /// <summary>
-    /// How long a write of a request's content may wait for the backend to take it. The time that the content itself
-    /// takes does not count. Holds for asynchronous sendings; synchronous ones end with <see cref="Attempt"/>. Range:
-    /// 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// How long a write of a request's content, 64 KB of it at most, may wait for the backend to take it. The time that the
+    /// content itself takes does not count. Holds for asynchronous sendings; synchronous ones end with
+    /// <see cref="Attempt"/>. Range: 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
     /// </summary>
     /// <value>The default is 30 seconds.</value>
     public TimeSpan IdleWrite { get; set; } = TimeoutDefaults.IdleWrite;

@@ -173,6 +173,52 @@ public sealed class IdleWriteTests
         failure!.Message.Should().Contain("idle write timeout (Timeouts:IdleWrite) after 30.0 s").And.Contain("b1");
     }
 
+    /// <summary>A content in one piece was once a single write, which the backend had to take as a whole in that time.</summary>
+    [Theory]
+    [InlineData("bytes")]
+    [InlineData("a stream")]
+    public async Task Send_BackendTakesALargeContentSlowly_IsNoStall(string kind)
+    {
+        using var rig = Rig(1);
+        var wire = new SlowWire();
+        rig.On("b1", Transport(wire));
+        var bytes = new byte[4 * SlowWire.Lot];
+        Random.Shared.NextBytes(bytes);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://uploads/");
+        request.Content = kind == "bytes" ? new ByteArrayContent(bytes) : new StreamContent(new MemoryStream(bytes));
+
+        var sending = rig.SendAsync(request);
+        for (var lots = 1; !sending.IsCompleted; lots++)
+        {
+            await HttpRig.UntilAsync(() => wire.Waits >= lots || sending.IsCompleted);
+            rig.Time.Advance(Limit * 2 / 3);
+            wire.Take();
+        }
+
+        using var response = await sending;
+        response.StatusCode.Should().Be(HttpStatusCode.OK);
+        wire.ToArray().AsSpan().SequenceEqual(bytes).Should().BeTrue();
+        rig["b1"].Failures.Should().Be(0);
+    }
+
+    /// <summary>What the transport refuses as a whole must not arrive as far as it was promised, as if that were all.</summary>
+    [Fact]
+    public async Task Send_LargeContentLongerThanItsOwnLength_SendsNothingOfIt()
+    {
+        using var rig = Rig(1);
+        var wire = new SlowWire(limit: SlowWire.Lot);
+        rig.On("b1", Transport(wire));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://uploads/");
+        request.Content = new ByteArrayContent(new byte[2 * SlowWire.Lot]);
+        request.Content.Headers.ContentLength = SlowWire.Lot;
+
+        var sending = () => rig.SendAsync(request);
+
+        var thrown = await sending.Should().ThrowAsync<HttpRequestException>();
+        thrown.Which.GetAttempts()[0].Outcome.Failure.Should().Be(FailureKind.Request);
+        wire.ToArray().Should().BeEmpty();
+    }
+
     [Fact]
     public async Task Send_ContentItselfTakesItsTime_IsNoStall()
     {
@@ -261,7 +307,7 @@ public sealed class IdleWriteTests
     }
 
     /// <summary>As a transport does: what fails while it is written closes the connection.</summary>
-    private static Answer Transport(ClosableWire wire) =>
+    private static Answer Transport(MemoryStream wire) =>
         async (request, token) =>
         {
             try
@@ -301,6 +347,41 @@ public sealed class IdleWriteTests
         {
             await _reset.Task;
             throw new IOException("reset");
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    /// <summary>A connection that takes a lot when told so, as long as nothing is beyond what was promised.</summary>
+    private sealed class SlowWire(long limit = long.MaxValue) : MemoryStream
+    {
+        public const int Lot = 64 * 1024;
+
+        private readonly SemaphoreSlim _taken = new(0);
+        private int _waits;
+
+        /// <summary>How many lots have been waited for so far.</summary>
+        public int Waits => Volatile.Read(ref _waits);
+
+        public void Take() => _taken.Release();
+
+        public override async ValueTask WriteAsync(
+            ReadOnlyMemory<byte> buffer,
+            CancellationToken cancellationToken = default
+        )
+        {
+            if (Length + buffer.Length > limit)
+            {
+                throw new HttpRequestException("more bytes than promised");
+            }
+
+            for (var at = 0; at < buffer.Length; at += Lot)
+            {
+                Interlocked.Increment(ref _waits);
+                await _taken.WaitAsync(CancellationToken.None);
+                Write(buffer.Span.Slice(at, Math.Min(Lot, buffer.Length - at)));
+            }
         }
 
         public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
