@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Net.Sockets;
 using System.Text;
 
@@ -127,6 +128,37 @@ internal static class HostileAnswers
                 socket.Shutdown(SocketShutdown.Send);
                 // Until the client has closed too: a reset would take away what it has not read yet.
                 while (await socket.ReceiveAsync(new byte[1024], token) > 0) { }
+            }
+        );
+
+    /// <summary>A text, and zeros up to that length, as gzip: about a thousandth of it.</summary>
+    public static byte[] Bomb(string start, int length)
+    {
+        using var bomb = new MemoryStream();
+        using (var gzip = new GZipStream(bomb, CompressionLevel.Optimal))
+        {
+            gzip.Write(Encoding.ASCII.GetBytes(start));
+            var zeros = new byte[64 * 1024];
+            for (var left = length - start.Length; left > 0; left -= zeros.Length)
+            {
+                gzip.Write(zeros, 0, Math.Min(left, zeros.Length));
+            }
+        }
+
+        return bomb.ToArray();
+    }
+
+    /// <summary>A server that answers every request of a connection with that body, which it says is gzip.</summary>
+    public static ScriptServer ServeGzip(byte[] body) =>
+        ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                var head = $"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {body.Length}\r\n\r\n";
+                while ((await ScriptServer.ReadHeadAsync(socket, token)).Length > 0)
+                {
+                    await ScriptServer.SendAsync(socket, head, token);
+                    await ScriptServer.SendAsync(socket, body, token);
+                }
             }
         );
 
