@@ -20,7 +20,6 @@ internal sealed class ChaosRun : IAsyncDisposable
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
     private readonly SuppressedRetries _suppressed = new();
-    private readonly Connections _connections;
     private readonly IDisposable _subscription;
     private readonly string _name;
     private IReadOnlyList<string> _outBeforeCure = [];
@@ -39,7 +38,7 @@ internal sealed class ChaosRun : IAsyncDisposable
     )
     {
         _name = name;
-        _connections = connections;
+        Connections = connections;
         Prefix = prefix;
         Client = client;
         Budget = budget;
@@ -53,6 +52,9 @@ internal sealed class ChaosRun : IAsyncDisposable
     public ResilientClient Client { get; }
 
     public OpenLoopLoad Load { get; }
+
+    /// <summary>What the pool's transports have opened.</summary>
+    public Connections Connections { get; }
 
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
@@ -71,9 +73,6 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
-
-    /// <summary>How many connections the pool has open.</summary>
-    public int ConnectionsOpen => _connections.Open;
 
     /// <summary>How many ejections there have been.</summary>
     public int Ejections => Volatile.Read(ref _ejections);
@@ -191,18 +190,7 @@ internal sealed class ChaosRun : IAsyncDisposable
             _after,
             _avoided ?? FirstAvoided(),
             _recovered,
-            _connections.Opened
-        );
-    }
-
-    /// <summary>Returns when every socket that the pool's transports have opened is closed.</summary>
-    public Task ConnectionsEndAsync()
-    {
-        _connections.End();
-        return Eventually.BecomesTrueAsync(
-            () => _connections.Open == 0,
-            Limits.Wait,
-            $"no connection is left of {_connections.Opened}"
+            Connections.Opened
         );
     }
 
@@ -223,7 +211,7 @@ internal sealed class ChaosRun : IAsyncDisposable
             // A scenario that failed has not come to this: its connections, and what looks after them, would live on in the
             // next one.
             await Client.DisposeAsync();
-            _connections.End();
+            Connections.End();
         }
     }
 

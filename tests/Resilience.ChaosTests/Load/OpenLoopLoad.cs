@@ -32,9 +32,9 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly object _beginning = new();
-    private readonly HttpClient _client;
     private readonly string _prefix;
     private readonly long _ticksApart;
+    private HttpClient _client;
     private Phase _phase;
     private int _begun;
     private int _ended;
@@ -126,8 +126,10 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
         await Eventually.BecomesTrueAsync(
             () => Ended == Begun,
             ChaosSettings.Patience,
-            $"all requests have ended, and not only {Ended} of {Begun}"
+            () => $"all requests have ended, and not only {Ended} of {Begun}"
         );
+        // Its figures outlive the client, which would hold its pool.
+        _client = null!;
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
