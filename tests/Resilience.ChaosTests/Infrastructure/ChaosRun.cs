@@ -19,7 +19,6 @@ internal sealed class ChaosRun : IAsyncDisposable
     private readonly Phase _before = new("before");
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
-    private readonly SuppressedRetries _suppressed = new();
     private readonly IDisposable _subscription;
     private readonly string _name;
     private IReadOnlyList<string> _outBeforeCure = [];
@@ -59,17 +58,11 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
 
-    /// <summary>Whether time jumps, so that a deadline can pass between a response and the attempt that would follow it.</summary>
-    public bool TimeJumps { get; set; }
-
     /// <summary>The backend that another one passes on to, if there is one: what it sees has been counted there.</summary>
     public string? Behind { get; set; }
 
     /// <summary>The terms of the pool's budget of retries.</summary>
     public RetryBudgetOptions Budget { get; }
-
-    /// <summary>How many retries were not made for want of budget or of a backend, or of time where time jumps.</summary>
-    public long SuppressedByLimit => _suppressed.ByLimit + (TimeJumps ? _suppressed.ByTime : 0);
 
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
@@ -207,7 +200,6 @@ internal sealed class ChaosRun : IAsyncDisposable
         finally
         {
             _subscription.Dispose();
-            _suppressed.Dispose();
             // A scenario that failed has not come to this: its connections, and what looks after them, would live on in the
             // next one.
             await Client.DisposeAsync();
