@@ -15,6 +15,7 @@ internal static class Http2Frames
     public const byte Settings = 0x4;
     public const byte Ping = 0x6;
     public const byte GoAway = 0x7;
+    public const byte WindowUpdate = 0x8;
     public const byte Continuation = 0x9;
 
     public const byte EndStream = 0x1;
@@ -86,7 +87,8 @@ internal static class Http2Frames
     public static Task GoAwayAsync(Socket socket, int last, CancellationToken token) =>
         SendAsync(socket, GoAway, 0, 0, [.. Bytes(last), .. Bytes(0)], token);
 
-    private static byte[] Bytes(int value)
+    /// <summary>As numbers stand in frames, the highest byte first.</summary>
+    public static byte[] Bytes(int value)
     {
         var bytes = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(bytes, value);
