@@ -134,7 +134,10 @@ internal sealed class PassiveRecord
 
         var ended = Volatile.Read(ref _ended);
         var forgotten = Volatile.Read(ref _forgotten);
-        var stillOld = Math.Max(0, (int)((uint)(forgotten >> 32) - (ended - (uint)forgotten)));
+        var old = (uint)(forgotten >> 32);
+        // Compared before it is subtracted: billions of waits have ended since, and the difference would wrap round.
+        var passed = ended - (uint)forgotten;
+        var stillOld = passed < old ? (int)(old - passed) : 0;
         return (int)(_startedBy[tick] - ended) - stillOld;
     }
 

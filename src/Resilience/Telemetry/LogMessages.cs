@@ -143,6 +143,13 @@ internal static partial class LogMessages
     )]
     public static partial void ProbesContradictTraffic(ILogger logger, string pool, string detail);
 
+    [LoggerMessage(
+        214,
+        LogLevel.Error,
+        "Pool {Pool}: a callback on the token of a probe threw when probing stopped; the stop goes on"
+    )]
+    public static partial void ProbeCancellationThrew(ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(213, LogLevel.Debug, "Pool {Pool}: probing of {Backends} backends begins, of each every {Interval}")]
     public static partial void ProbingStarted(ILogger logger, string pool, int backends, TimeSpan interval);
 

@@ -19,8 +19,6 @@ internal sealed class ChaosRun : IAsyncDisposable
     private readonly Phase _before = new("before");
     private readonly Phase _during = new("during");
     private readonly Phase _after = new("after");
-    private readonly SuppressedRetries _suppressed = new();
-    private readonly Connections _connections;
     private readonly IDisposable _subscription;
     private readonly string _name;
     private IReadOnlyList<string> _outBeforeCure = [];
@@ -39,7 +37,7 @@ internal sealed class ChaosRun : IAsyncDisposable
     )
     {
         _name = name;
-        _connections = connections;
+        Connections = connections;
         Prefix = prefix;
         Client = client;
         Budget = budget;
@@ -54,11 +52,11 @@ internal sealed class ChaosRun : IAsyncDisposable
 
     public OpenLoopLoad Load { get; }
 
+    /// <summary>What the pool's transports have opened.</summary>
+    public Connections Connections { get; }
+
     /// <summary>Whether a backend writes into its ledger only after it has answered, and may be killed in between.</summary>
     public bool LedgersMayLag { get; set; }
-
-    /// <summary>Whether time jumps, so that a deadline can pass between a response and the attempt that would follow it.</summary>
-    public bool TimeJumps { get; set; }
 
     /// <summary>The backend that another one passes on to, if there is one: what it sees has been counted there.</summary>
     public string? Behind { get; set; }
@@ -66,14 +64,8 @@ internal sealed class ChaosRun : IAsyncDisposable
     /// <summary>The terms of the pool's budget of retries.</summary>
     public RetryBudgetOptions Budget { get; }
 
-    /// <summary>How many retries were not made for want of budget or of a backend, or of time where time jumps.</summary>
-    public long SuppressedByLimit => _suppressed.ByLimit + (TimeJumps ? _suppressed.ByTime : 0);
-
     /// <summary>When the load began.</summary>
     public long StartedAt { get; } = Stopwatch.GetTimestamp();
-
-    /// <summary>How many connections the pool has open.</summary>
-    public int ConnectionsOpen => _connections.Open;
 
     /// <summary>How many ejections there have been.</summary>
     public int Ejections => Volatile.Read(ref _ejections);
@@ -191,18 +183,7 @@ internal sealed class ChaosRun : IAsyncDisposable
             _after,
             _avoided ?? FirstAvoided(),
             _recovered,
-            _connections.Opened
-        );
-    }
-
-    /// <summary>Returns when every socket that the pool's transports have opened is closed.</summary>
-    public Task ConnectionsEndAsync()
-    {
-        _connections.End();
-        return Eventually.BecomesTrueAsync(
-            () => _connections.Open == 0,
-            Limits.Wait,
-            $"no connection is left of {_connections.Opened}"
+            Connections.Opened
         );
     }
 
@@ -219,11 +200,10 @@ internal sealed class ChaosRun : IAsyncDisposable
         finally
         {
             _subscription.Dispose();
-            _suppressed.Dispose();
             // A scenario that failed has not come to this: its connections, and what looks after them, would live on in the
             // next one.
             await Client.DisposeAsync();
-            _connections.End();
+            Connections.End();
         }
     }
 

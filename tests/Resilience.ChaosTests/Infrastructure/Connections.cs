@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using Resilience.IntegrationTests.Infrastructure;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
@@ -36,13 +37,24 @@ internal sealed class Connections
         };
     }
 
-    /// <summary>Ends the transports, as a factory of clients does only when the process ends.</summary>
+    /// <summary>Ends the transports, as a factory of clients does only when the process ends, and keeps none.</summary>
     public void End()
     {
-        foreach (var transport in _transports)
+        while (_transports.TryDequeue(out var transport))
         {
             transport.Dispose();
         }
+    }
+
+    /// <summary>Ends the transports, and returns when every socket that they have opened is closed.</summary>
+    public Task EndAsync()
+    {
+        End();
+        return Eventually.BecomesTrueAsync(
+            () => Open == 0,
+            Limits.Wait,
+            () => $"no connection is left of {Opened}, and not {Open}"
+        );
     }
 
     private sealed class CountedStream(Socket socket, Connections owner) : NetworkStream(socket, ownsSocket: true)

@@ -1,13 +1,17 @@
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 
 namespace Resilience.ChaosTests.Infrastructure;
 
-/// <summary>Counts the retries that the library says were not made for want of budget, of a backend or of time.</summary>
+/// <summary>
+/// Why the library made no further attempt of a request, while this lives. Its metric names no request, but is recorded in
+/// the request's own flow: who listens there knows whose it is.
+/// </summary>
 internal sealed class SuppressedRetries : IDisposable
 {
+    private static readonly AsyncLocal<StrongBox<string?>?> Current = new();
+
     private readonly MeterListener _listener = new();
-    private long _byLimit;
-    private long _byTime;
 
     public SuppressedRetries()
     {
@@ -19,17 +23,13 @@ internal sealed class SuppressedRetries : IDisposable
             }
         };
         _listener.SetMeasurementEventCallback<long>(
-            (_, count, tags, _) =>
+            static (_, _, tags, _) =>
             {
-                foreach (var tag in tags)
+                foreach (var (key, value) in tags)
                 {
-                    if (tag.Value is "budget" or "no_backend")
+                    if (key == "resilience.reason" && Current.Value is { } reason)
                     {
-                        Interlocked.Add(ref _byLimit, count);
-                    }
-                    else if (tag.Value is "deadline")
-                    {
-                        Interlocked.Add(ref _byTime, count);
+                        reason.Value = (string?)value;
                     }
                 }
             }
@@ -37,11 +37,11 @@ internal sealed class SuppressedRetries : IDisposable
         _listener.Start();
     }
 
-    /// <summary>For want of budget or of a backend.</summary>
-    public long ByLimit => Interlocked.Read(ref _byLimit);
-
-    /// <summary>For want of time before the request's deadline.</summary>
-    public long ByTime => Interlocked.Read(ref _byTime);
+    /// <summary>
+    /// Where the reason will be, in the words of the metric's tag, of the one request that the caller's flow sends next;
+    /// <see langword="null"/> until there is one.
+    /// </summary>
+    public static StrongBox<string?> OfThisRequest() => Current.Value = new StrongBox<string?>();
 
     public void Dispose() => _listener.Dispose();
 }

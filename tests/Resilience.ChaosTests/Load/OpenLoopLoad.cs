@@ -32,9 +32,10 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly object _beginning = new();
-    private readonly HttpClient _client;
+    private readonly SuppressedRetries _suppressed = new();
     private readonly string _prefix;
     private readonly long _ticksApart;
+    private HttpClient _client;
     private Phase _phase;
     private int _begun;
     private int _ended;
@@ -126,8 +127,11 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
         await Eventually.BecomesTrueAsync(
             () => Ended == Begun,
             ChaosSettings.Patience,
-            $"all requests have ended, and not only {Ended} of {Begun}"
+            () => $"all requests have ended, and not only {Ended} of {Begun}"
         );
+        _suppressed.Dispose();
+        // Its figures outlive the client, which would hold its pool.
+        _client = null!;
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
@@ -173,6 +177,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
     private async Task SendAsync(long number, Phase phase, long due)
     {
         var (id, isWrite) = (IdOf(number), number % WriteEvery == 0);
+        var suppression = SuppressedRetries.OfThisRequest();
         string? failure = null;
         string? limit = null;
         var isResponse = false;
@@ -201,11 +206,7 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
             {
                 isResponse = true;
                 failure = $"status {(int)response.StatusCode}";
-                // A response cannot carry the reason; the count of refused retries is held against these in the end.
-                limit =
-                    isWrite ? Limit.Method
-                    : CountedOf(attempts) >= MaxAttempts ? Limit.Attempts
-                    : Limit.Budget;
+                limit = LimitOf(suppression.Value, attempts);
             }
         }
         catch (Exception problem)
@@ -247,6 +248,17 @@ internal sealed class OpenLoopLoad : IAsyncDisposable
         var tried = new HashSet<string>();
         return attempts.Count(each => !tried.Add(each.Backend) || !each.Outcome.NeverSent);
     }
+
+    /// <summary>A response cannot carry the reason why it is the last word; the library's metric gives it.</summary>
+    private static string? LimitOf(string? suppression, IReadOnlyList<AttemptRecord> attempts) =>
+        suppression switch
+        {
+            "not_idempotent" or "not_replayable" => Limit.Method,
+            "budget" => Limit.Budget,
+            "no_backend" => Limit.Backends,
+            "deadline" or "retry_after" => Limit.Time,
+            _ => CountedOf(attempts) >= MaxAttempts ? Limit.Attempts : null,
+        };
 
     private static string? LimitOf(Exception problem, IReadOnlyList<AttemptRecord> attempts) =>
         problem switch

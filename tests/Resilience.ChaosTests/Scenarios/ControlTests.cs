@@ -1,3 +1,4 @@
+using Resilience.Backends;
 using Resilience.ChaosTests.Infrastructure;
 using Resilience.IntegrationTests.Infrastructure;
 using Xunit.Abstractions;
@@ -44,6 +45,28 @@ public sealed class ControlTests(ChaosBackends backends, ITestOutputHelper outpu
         );
 
         await run.EndAsync();
+    }
+
+    [Fact]
+    public async Task TaskThatDoesNotEnd_HoldsThePoolAndTheBarSeesIt()
+    {
+        var client = Connect(options => options.Add(Backends.All));
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var task = HoldAsync(client.Pool, end.Task);
+
+        var pool = await client.LetGoAsync();
+        await AssertNothingInFlightAsync();
+
+        IsInMemory(pool).Should().BeTrue("a task waits with it");
+        end.SetResult();
+        await task;
+        await LeavesMemoryAsync(pool);
+
+        static async Task HoldAsync(BackendPool held, Task until)
+        {
+            await until;
+            GC.KeepAlive(held);
+        }
     }
 
     [Fact]

@@ -65,7 +65,7 @@ public sealed class SoakTests(ChaosBackends backends, ITestOutputHelper output) 
                 await run.Load.EarlierEndAsync();
                 // A hung backend makes as many connections necessary as requests wait for it; they are closed when idle.
                 await Eventually.BecomesTrueAsync(
-                    () => run.ConnectionsOpen <= FewConnections,
+                    () => run.Connections.Open <= FewConnections,
                     ChaosSettings.Patience,
                     "the connections that a fault made necessary have ended"
                 );

@@ -22,7 +22,7 @@ public sealed class HostileProbeTests : ResilienceTest
         var server = Own(HostileAnswers.Serve());
         var (pool, checker) = Checked(server.Address);
 
-        for (var number = 1; number <= 200; number++)
+        for (var number = 1; number <= HostileAnswers.CountOr(200); number++)
         {
             var which = $"seed {HostileAnswers.Seed}, answer {server.AcceptedConnections + 1}";
 
@@ -54,6 +54,27 @@ public sealed class HostileProbeTests : ResilienceTest
         }
 
         flood.AcceptedConnections.Should().Be(2, "a connection with an unread body is not used again");
+    }
+
+    /// <summary>What stands in it is not seen, and what the platform would read away behind the bound stays where it is.</summary>
+    [Theory]
+    [InlineData(16, 1)]
+    [InlineData(128, 2)]
+    public async Task Body_BombOfGzip_IsNeitherExpandedNorReadBeyondTheBound(int megabytes, int connections)
+    {
+        // A little less, and twice as much, as is read of a body.
+        var bomb = HostileAnswers.Bomb("ready", megabytes << 20);
+        var server = Own(HostileAnswers.ServeGzip(bomb));
+        var (pool, checker) = Checked(server.Address, options => options.ExpectedBody = "ready");
+
+        for (var i = 0; i < 2; i++)
+        {
+            var result = await checker.CheckAsync(pool.Backends[0]).WaitAsync(Limits.Wait);
+            result.IsSuccess.Should().BeFalse();
+            result.Detail.Should().Be("GET /health answered 200 without 'ready'");
+        }
+
+        server.AcceptedConnections.Should().Be(connections, $"of {bomb.Length} bytes at most 64 KB are read");
     }
 
     /// <summary>No probe asks for it, so whoever sends it is not decompressed: a bomb stays as small as it came.</summary>

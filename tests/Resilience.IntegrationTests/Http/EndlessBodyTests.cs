@@ -153,6 +153,54 @@ public sealed class EndlessBodyTests : ResilienceTest
         client["a"].InFlight.Should().Be(0);
     }
 
+    /// <summary>By default nobody asks for gzip, and nobody undoes it, wherever the body is read.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1 << 20)]
+    public async Task Body_BombOfGzip_IsHandedOverAsItCame(int bufferUpTo)
+    {
+        var bomb = HostileAnswers.Bomb("bomb", Huge);
+        var server = Own(HostileAnswers.ServeGzip(bomb));
+        var client = Connect(options =>
+        {
+            options.AddBackend(server.Address.ToString(), "a");
+            options.BufferResponsesUpTo = bufferUpTo;
+        });
+
+        using var response = await client.Http.GetAsync(Relative("")).WaitAsync(Limits.Wait);
+
+        bomb.Length.Should().BeLessThan(1 << 20);
+        (await response.Content.ReadAsByteArrayAsync()).Should().Equal(bomb);
+        response.Content.Headers.ContentEncoding.Should().Equal("gzip");
+    }
+
+    /// <summary>
+    /// Where the transport is told to undo it, no length is known any more: it streams, although what comes by the wire would
+    /// fit into the memory that it may have.
+    /// </summary>
+    [Fact]
+    public async Task Body_BombOfGzipThatTheTransportUndoes_IsNotReadIntoMemory()
+    {
+        var server = Own(HostileAnswers.ServeGzip(HostileAnswers.Bomb("bomb", Huge)));
+        var client = Connect(options =>
+        {
+            options.AddBackend(server.Address.ToString(), "a");
+            options.Transport.AutomaticDecompression = DecompressionMethods.GZip;
+            options.BufferResponsesUpTo = 1 << 20;
+        });
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+
+        using var response = await client
+            .Http.GetAsync(Relative(""), HttpCompletionOption.ResponseHeadersRead)
+            .WaitAsync(Limits.Wait);
+        using var body = await response.Content.ReadAsStreamAsync();
+        var start = new byte[4];
+        await body.ReadExactlyAsync(start);
+
+        (GC.GetTotalMemory(forceFullCollection: true) - before).Should().BeLessThan(Kept, "nobody has read more of it");
+        Encoding.ASCII.GetString(start).Should().Be("bomb");
+    }
+
     [Fact]
     public async Task Upload_OfAHugeStream_IsNotKeptInMemory()
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Resilience.Backends;
@@ -15,6 +16,8 @@ namespace Resilience.IntegrationTests.Http;
 public sealed class HostileAnswerTests : ResilienceTest
 {
     private const string Failed = "failed";
+    private const string OutOfTime = "out of time";
+    private const string OfAnotherLength = " (of another length than it says)";
 
     /// <summary>
     /// Whatever the platform makes of an answer is what the caller gets, however it is read: the same status and body, or a
@@ -28,15 +31,15 @@ public sealed class HostileAnswerTests : ResilienceTest
         using var bare = new HttpClient(ResilientTransport.Create()) { BaseAddress = server.Address };
         var ends = new Dictionary<string, int>();
 
-        for (var number = 1; number <= 300; number++)
+        for (var number = 1; number <= HostileAnswers.CountOr(300); number++)
         {
             var which = $"seed {HostileAnswers.Seed}, answer {number}";
-            var expected = await EndOfAsync(bare, number, isStreamed: false, bufferUpTo: 0, which);
+            var expected = await EndOfAsync(bare, Get($"{number}"), isStreamed: false, bufferUpTo: 0, which);
             foreach (var isStreamed in new[] { false, true })
             {
                 foreach (var bufferUpTo in new[] { 0, 1_024 })
                 {
-                    var end = await EndOfAsync(client.Http, number, isStreamed, bufferUpTo, which);
+                    var end = await EndOfAsync(client.Http, Get($"{number}"), isStreamed, bufferUpTo, which);
                     end.Should().Be(expected, $"{which}, streamed: {isStreamed}, read into memory: {bufferUpTo}");
                 }
             }
@@ -54,7 +57,7 @@ public sealed class HostileAnswerTests : ResilienceTest
         var (hostile, well) = (Own(HostileAnswers.Serve()), Server());
         var client = Connect(options => Only(options, hostile).AddBackend(well.Address.ToString(), "well"));
 
-        for (var number = 1; number <= 120; number++)
+        for (var number = 1; number <= HostileAnswers.CountOr(120); number++)
         {
             var sending = () =>
                 client.Http.GetAsync(Relative(""), HttpCompletionOption.ResponseHeadersRead).WaitAsync(Limits.Wait);
@@ -67,6 +70,119 @@ public sealed class HostileAnswerTests : ResilienceTest
 
         client["hostile"].Failures.Should().BePositive();
         client["well"].Failures.Should().Be(0);
+    }
+
+    /// <summary>
+    /// The same over HTTP/2, frame by frame. Where more or less comes than the length says, only the end of the stream tells,
+    /// which a bare client believes; what is read into memory has to be whole.
+    /// </summary>
+    [Fact]
+    public async Task Frames_ChangedAtRandom_AreWhatABareClientMakesOfThem()
+    {
+        var (current, closing) = (0, new ConcurrentQueue<Task>());
+        var server = Own(HostileFrames.Serve(_ => Volatile.Read(ref current), closing.Enqueue));
+        var client = Connect(options => Only(options, server));
+        using var bare = new HttpClient(ResilientTransport.Create()) { BaseAddress = server.Address };
+        var ends = new Dictionary<string, int>();
+
+        async Task<string> EndAsync(HttpClient http, bool isStreamed, int bufferUpTo, string which)
+        {
+            var end = await EndOfAsync(http, GetOverHttp2(), isStreamed, bufferUpTo, which);
+            // Else the next one could begin on a connection that is about to end.
+            while (closing.TryDequeue(out var connection))
+            {
+                await connection.WaitAsync(Limits.Wait);
+            }
+
+            return end;
+        }
+
+        for (var number = 1; number <= HostileAnswers.CountOr(100); number++)
+        {
+            var which = $"seed {HostileAnswers.Seed}, answer {number}";
+            Volatile.Write(ref current, number);
+            var expected = await EndAsync(bare, isStreamed: false, bufferUpTo: 0, which);
+            foreach (var isStreamed in new[] { false, true })
+            {
+                foreach (var bufferUpTo in new[] { 0, 1_024 })
+                {
+                    var end = await EndAsync(client.Http, isStreamed, bufferUpTo, which);
+                    var isRefused = bufferUpTo > 0 && expected.EndsWith(OfAnotherLength, StringComparison.Ordinal);
+                    end.Should()
+                        .Be(
+                            isRefused ? Failed : expected,
+                            $"{which}, streamed: {isStreamed}, read into memory: {bufferUpTo}"
+                        );
+                }
+            }
+
+            ends[expected] = ends.GetValueOrDefault(expected) + 1;
+        }
+
+        ends.Keys.Should().Contain([Failed, "200 ", "200 hello", "204 ", "503 "]);
+    }
+
+    /// <summary>Law 1, over HTTP/2. The clock stands still: nothing waits for a time to be up.</summary>
+    [Fact]
+    public async Task Frames_ChangedAtRandomByOneOfTwo_NoIdempotentRequestFails()
+    {
+        var (hostile, well) = (Own(HostileFrames.Serve(number => number)), AnsweringOverHttp2());
+        var client = Connect(
+            new FakeTime(),
+            options => Only(options, hostile).AddBackend(well.Address.ToString(), "well")
+        );
+
+        for (var number = 1; number <= HostileAnswers.CountOr(120); number++)
+        {
+            using var request = GetOverHttp2();
+            var sending = () =>
+                client.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Limits.Wait);
+
+            var response = await sending
+                .Should()
+                .NotThrowAsync($"seed {HostileAnswers.Seed}, answer {hostile.AcceptedConnections}");
+            response.Which.Dispose();
+        }
+
+        client["hostile"].Failures.Should().BePositive();
+        client["well"].Failures.Should().Be(0);
+    }
+
+    /// <summary>
+    /// What one answer has made of a connection meets the next request on it, and what does not come is waited for no longer
+    /// than the attempt, or a read of the body, may take. Where by status or length there is no body, nobody reads one:
+    /// over HTTP/2 such a reader has no limit of the library's.
+    /// </summary>
+    [Fact]
+    public async Task Frames_ChangedAtRandomOnAConnectionThatStaysOpen_EndInTimeByWhatIsDocumented()
+    {
+        var (server, time) = (Own(HostileFrames.ServeOnAndOn()), new FakeTime());
+        var client = Connect(time, options => Only(options, server));
+        var ends = new Dictionary<string, int>();
+
+        for (var number = 1; number <= HostileAnswers.CountOr(100); number++)
+        {
+            var which = $"seed {HostileAnswers.Seed}, request {number}";
+            var ending = EndOfAsync(
+                client.Http,
+                GetOverHttp2(),
+                isStreamed: true,
+                bufferUpTo: number % 2 * 1_024,
+                which,
+                readsWhatIsNone: false
+            );
+            if (number > 10)
+            {
+                await PastAsync(time, ending);
+            }
+
+            // The first are as they were made, and end without any time.
+            var end = await ending;
+            ends[end] = ends.GetValueOrDefault(end) + 1;
+            client["hostile"].InFlight.Should().Be(0, which);
+        }
+
+        ends.Keys.Should().Contain(["200 ", "200 hello", "204 ", "503 "]);
     }
 
     [Theory]
@@ -219,6 +335,8 @@ public sealed class HostileAnswerTests : ResilienceTest
         await sending.Should().ThrowAsync<HttpRequestException>();
     }
 
+    private static HttpRequestMessage Get(string path) => new(HttpMethod.Get, Relative(path));
+
     private static HttpRequestMessage GetOverHttp2() =>
         new(HttpMethod.Get, Relative(""))
         {
@@ -241,9 +359,10 @@ public sealed class HostileAnswerTests : ResilienceTest
             )
         );
 
-    /// <summary>No circuit and no ejection: each answer is to be met.</summary>
+    /// <summary>No circuit, no ejection and no end of the budget: each answer is to be met.</summary>
     private static ResilientBackendsOptions Only(ResilientBackendsOptions options, ScriptServer server)
     {
+        options.Retry.Budget.MinimumPerSecond = 10_000;
         options.CircuitBreaker.Enabled = false;
         options.PassiveHealth.Enabled = false;
         return options.AddBackend(server.Address.ToString(), "hostile");
@@ -251,31 +370,42 @@ public sealed class HostileAnswerTests : ResilienceTest
 
     private static async Task<string> EndOfAsync(
         HttpClient http,
-        int number,
+        HttpRequestMessage request,
         bool isStreamed,
         int bufferUpTo,
-        string which
+        string which,
+        bool readsWhatIsNone = true
     )
     {
         var option = isStreamed ? HttpCompletionOption.ResponseHeadersRead : HttpCompletionOption.ResponseContentRead;
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, Relative($"{number}")).ConfigureResilience(
-                options =>
-                {
-                    options.Retry = false;
-                    options.BufferResponseUpTo = bufferUpTo;
-                }
-            );
-            using var response = await http.SendAsync(request, option).WaitAsync(Limits.Wait);
+            using var sent = request.ConfigureResilience(options =>
+            {
+                options.Retry = false;
+                options.BufferResponseUpTo = bufferUpTo;
+            });
+            using var response = await http.SendAsync(sent, option).WaitAsync(Limits.Wait);
+            var length = response.Content.Headers.ContentLength;
+            var isNone = length == 0 || response.StatusCode is HttpStatusCode.NoContent or HttpStatusCode.NotModified;
+            if (isNone && !readsWhatIsNone)
+            {
+                return $"{(int)response.StatusCode} ";
+            }
+
             using var bytes = new MemoryStream();
             await using var body = await response.Content.ReadAsStreamAsync();
             await body.CopyToAsync(bytes).WaitAsync(Limits.Wait);
-            return $"{(int)response.StatusCode} {Encoding.Latin1.GetString(bytes.ToArray())}";
+            var isShort = length is > 0 and <= 1_024 && length != bytes.Length;
+            return $"{(int)response.StatusCode} {Encoding.Latin1.GetString(bytes.ToArray())}{(isShort ? OfAnotherLength : "")}";
         }
         catch (Exception exception) when (exception is HttpRequestException || (isStreamed && exception is IOException))
         {
             return Failed;
+        }
+        catch (TaskCanceledException exception) when (exception.InnerException is TimeoutException)
+        {
+            return OutOfTime;
         }
         catch (Exception exception)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Net.Sockets;
 using System.Text;
 
@@ -6,20 +7,13 @@ namespace Resilience.IntegrationTests.Infrastructure;
 
 /// <summary>
 /// Answers that were well-made once and then changed at random: a byte turned, a stretch lost or doubled, nonsense put in,
-/// an end too early. The seed and an answer's number give the same bytes again.
+/// an end too early. The first are as they were made. The seed and an answer's number give the same bytes again;
+/// <c>eng/fuzz</c> gives another seed.
 /// </summary>
 internal static class HostileAnswers
 {
     /// <summary>The seed of this run: the environment's <c>RESILIENCE_SEED</c>, else always the same.</summary>
-    public static int Seed { get; } =
-        int.TryParse(
-            Environment.GetEnvironmentVariable("RESILIENCE_SEED"),
-            NumberStyles.Integer,
-            CultureInfo.InvariantCulture,
-            out var seed
-        )
-            ? seed
-            : 20_261_121;
+    public static int Seed { get; } = Setting("RESILIENCE_SEED") ?? 20_261_121;
 
     private static readonly string[] Good =
     [
@@ -62,9 +56,21 @@ internal static class HostileAnswers
         "\u00ff\u00fe",
     ];
 
+    /// <summary>How many answers a test meets: the environment's <c>RESILIENCE_ANSWERS</c>, else its own count.</summary>
+    public static int CountOr(int own) => Setting("RESILIENCE_ANSWERS") ?? own;
+
+    /// <summary>The source of what is drawn for the answer of that number: seeds share none of a million.</summary>
+    public static Random RandomOf(int number) => new(unchecked((Seed * 1_000_003) + number));
+
+    /// <param name="number">From 1 on.</param>
     public static byte[] Make(int number)
     {
-        var random = new Random(unchecked((Seed * 31) + number));
+        if (number <= Good.Length)
+        {
+            return Encoding.Latin1.GetBytes(Good[number - 1]);
+        }
+
+        var random = RandomOf(number);
         var answer = new StringBuilder(Good[random.Next(Good.Length)]);
         for (var change = random.Next(4); change > 0 && answer.Length > 0; change--)
         {
@@ -103,6 +109,11 @@ internal static class HostileAnswers
     /// <summary>A server that gives each connection that answer, once, and closes.</summary>
     public static ScriptServer Serve(string answer) => Serve((_, _) => Encoding.Latin1.GetBytes(answer));
 
+    private static int? Setting(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } text
+            ? int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)
+            : null;
+
     private static ScriptServer Serve(Func<int, string, byte[]> answer) =>
         ScriptServer.Start(
             async (socket, number, token) =>
@@ -117,6 +128,37 @@ internal static class HostileAnswers
                 socket.Shutdown(SocketShutdown.Send);
                 // Until the client has closed too: a reset would take away what it has not read yet.
                 while (await socket.ReceiveAsync(new byte[1024], token) > 0) { }
+            }
+        );
+
+    /// <summary>A text, and zeros up to that length, as gzip: about a thousandth of it.</summary>
+    public static byte[] Bomb(string start, int length)
+    {
+        using var bomb = new MemoryStream();
+        using (var gzip = new GZipStream(bomb, CompressionLevel.Optimal))
+        {
+            gzip.Write(Encoding.ASCII.GetBytes(start));
+            var zeros = new byte[64 * 1024];
+            for (var left = length - start.Length; left > 0; left -= zeros.Length)
+            {
+                gzip.Write(zeros, 0, Math.Min(left, zeros.Length));
+            }
+        }
+
+        return bomb.ToArray();
+    }
+
+    /// <summary>A server that answers every request of a connection with that body, which it says is gzip.</summary>
+    public static ScriptServer ServeGzip(byte[] body) =>
+        ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                var head = $"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {body.Length}\r\n\r\n";
+                while ((await ScriptServer.ReadHeadAsync(socket, token)).Length > 0)
+                {
+                    await ScriptServer.SendAsync(socket, head, token);
+                    await ScriptServer.SendAsync(socket, body, token);
+                }
             }
         );
 

@@ -92,7 +92,8 @@ internal static class Http2Frames
     public static Task OpenWindowAsync(Socket socket, int stream, CancellationToken token) =>
         SendAsync(socket, WindowUpdate, 0, stream, Bytes(int.MaxValue - InitialWindow), token);
 
-    private static byte[] Bytes(int value)
+    /// <summary>As numbers stand in frames, the highest byte first.</summary>
+    public static byte[] Bytes(int value)
     {
         var bytes = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(bytes, value);

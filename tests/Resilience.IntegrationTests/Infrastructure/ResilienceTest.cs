@@ -33,14 +33,7 @@ public abstract class ResilienceTest : IAsyncLifetime
     {
         try
         {
-            foreach (var backend in _seen.Keys)
-            {
-                await Eventually.BecomesTrueAsync(
-                    () => backend.InFlight == 0,
-                    Limits.Wait,
-                    $"nothing is in flight on {backend.Name}, which has {backend.InFlight}"
-                );
-            }
+            await AssertNothingInFlightAsync();
         }
         finally
         {
@@ -49,6 +42,20 @@ public abstract class ResilienceTest : IAsyncLifetime
     }
 
     private protected static Uri Relative(string path) => new(path, UriKind.Relative);
+
+    /// <summary>On any backend that any of its pools has had; those on which nothing is are no longer held.</summary>
+    private protected async Task AssertNothingInFlightAsync()
+    {
+        foreach (var backend in _seen.Keys)
+        {
+            await Eventually.BecomesTrueAsync(
+                () => backend.InFlight == 0,
+                Limits.Wait,
+                () => $"nothing is in flight on {backend.Name}, which has {backend.InFlight}"
+            );
+            _seen.TryRemove(backend, out _);
+        }
+    }
 
     /// <summary>Disposes it when the test ends.</summary>
     private protected T Own<T>(T owned)
@@ -104,8 +111,7 @@ public abstract class ResilienceTest : IAsyncLifetime
     {
         var services = new ServiceCollection();
         Register(services, configure, configurePool, configureClient);
-        var provider = services.BuildServiceProvider();
-        return Own(Made(provider, () => provider.DisposeAsync()));
+        return Own(Made(services.BuildServiceProvider()));
     }
 
     /// <summary>
@@ -270,6 +276,9 @@ public abstract class ResilienceTest : IAsyncLifetime
             services,
             dispose
         );
+
+    /// <summary>The client <c>test</c> of these services, which end with it.</summary>
+    private protected ResilientClient Made(ServiceProvider services) => Made(services, services.DisposeAsync);
 
     /// <summary>All of it, whichever of it fails to: what one leaves behind would disturb the next test.</summary>
     private async Task DisposeOwnedAsync()

@@ -10,20 +10,39 @@ internal sealed class ResilientClient(
     Func<ValueTask> dispose
 ) : IAsyncDisposable
 {
-    public HttpClient Http => http;
+    private Parts? _parts = new(http, pool, services, dispose);
 
-    public BackendPool Pool => pool;
+    public HttpClient Http => Held.Http;
+
+    public BackendPool Pool => Held.Pool;
 
     /// <exception cref="InvalidOperationException">It was made by constructors.</exception>
-    public IServiceProvider Services => services ?? throw new InvalidOperationException("It has no services.");
+    public IServiceProvider Services => Held.Services ?? throw new InvalidOperationException("It has no services.");
+
+    private Parts Held =>
+        _parts ?? throw new ObjectDisposedException(nameof(ResilientClient), "The test has let go of it.");
 
     /// <summary>The pool's backend of that name.</summary>
     public Backend this[string name] =>
-        pool.Find(name) ?? throw new ArgumentException($"The pool has no '{name}'.", nameof(name));
+        Pool.Find(name) ?? throw new ArgumentException($"The pool has no '{name}'.", nameof(name));
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => _parts is null ? ValueTask.CompletedTask : EndAsync(_parts);
+
+    /// <summary>Disposes it and keeps nothing of it: whatever holds the pool from then on is no longer the test.</summary>
+    /// <returns>Tells whether anything does.</returns>
+    public async Task<WeakReference> LetGoAsync()
     {
-        http.Dispose();
-        await dispose();
+        var parts = Held;
+        _parts = null;
+        await EndAsync(parts);
+        return new WeakReference(parts.Pool);
     }
+
+    private static async ValueTask EndAsync(Parts parts)
+    {
+        parts.Http.Dispose();
+        await parts.Dispose();
+    }
+
+    private sealed record Parts(HttpClient Http, BackendPool Pool, IServiceProvider? Services, Func<ValueTask> Dispose);
 }

@@ -50,6 +50,22 @@ public sealed partial class HouseTests
         ],
     };
 
+    /// <summary>The parts that a request itself goes through; what else it uses guards what is not on its way.</summary>
+    private static readonly string[] OnTheWay = ["Selection", "CircuitBreaking", "Retries", "Timeouts", "Http"];
+
+    /// <summary>What a thread can be kept waiting by; <c>lock</c> is one of the first two.</summary>
+    private static readonly string[] Locks =
+    [
+        "System.Threading.Monitor",
+        "System.Threading.Lock",
+        "System.Threading.SpinLock",
+        "System.Threading.Mutex",
+        "System.Threading.Semaphore",
+        "System.Threading.SemaphoreSlim",
+        "System.Threading.ReaderWriterLock",
+        "System.Threading.ReaderWriterLockSlim",
+    ];
+
     /// <summary>Files that hold a public type and what only makes sense beside it.</summary>
     private static readonly string[] Families =
     [
@@ -68,6 +84,8 @@ public sealed partial class HouseTests
     );
 
     public static TheoryData<string> Parts => [.. MayKnow.Keys];
+
+    public static TheoryData<string> PartsOnTheWay => [.. OnTheWay];
 
     [Theory]
     [MemberData(nameof(Parts))]
@@ -95,6 +113,22 @@ public sealed partial class HouseTests
             select $"{file.Path}: {line.Trim()}";
 
         wrong.Should().BeEmpty();
+    }
+
+    [Theory]
+    [MemberData(nameof(PartsOnTheWay))]
+    public void Part_OnTheWayOfARequest_TakesNoLock(string part) // law 11
+    {
+        References
+            .Value.Where(each => PartOf(each.From) == part && Locks.Contains(each.To))
+            .Should()
+            .BeEmpty("a request takes no lock");
+    }
+
+    [Fact]
+    public void Locks_AreFoundWhereTheyAre()
+    {
+        References.Value.Should().Contain(("Resilience.Backends.BackendPool", "System.Threading.Lock"));
     }
 
     [Fact]

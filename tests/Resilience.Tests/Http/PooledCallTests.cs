@@ -1,7 +1,10 @@
 using Resilience.Backends;
+using Resilience.Health.Active;
 using Resilience.Http;
+using Resilience.Primitives;
 using Resilience.Selection;
 using Resilience.Tests.Infrastructure;
+using Resilience.Timeouts;
 
 namespace Resilience.Tests.Http;
 
@@ -37,6 +40,30 @@ public sealed class PooledCallTests
         kept.IsCancellationRequested.Should().BeFalse("the first one's has not");
     }
 
+    /// <summary>Nor what a handler of the application's does that probes go through.</summary>
+    [Fact]
+    public async Task Token_KeptByAHandlerOfProbes_IsNotTheNextOnes()
+    {
+        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new RoundRobinSelector());
+        var keeper = new TokenKeeper { InnerHandler = new StubHandler() };
+        using var probe = new ConfiguredHealthProbe(new HealthCheckOptions(), keeper);
+        var timed = new TimedProbe(probe, Clock.System);
+
+        var probing = timed.RunAsync(
+            new ScheduledProbe(pool.Backends[0]),
+            TimeSpan.FromMinutes(1),
+            CancellationToken.None
+        );
+        var endedHere = probing.IsCompleted;
+        var next = TimeLimit.Start(Clock.System, TimeSpan.FromMinutes(1), CancellationToken.None);
+        var token = next.Token;
+        next.End(isTokenFree: true);
+
+        endedHere.Should().BeTrue("this thread would have the watch at hand");
+        (await probing)!.IsSuccess.Should().BeTrue();
+        token.Should().NotBe(keeper.Last);
+    }
+
     private static async Task<WeakReference<BackendPool>> UseAndDisposeAsync()
     {
         using var rig = new HttpRig();
@@ -49,6 +76,15 @@ public sealed class PooledCallTests
         public CancellationToken Last { get; private set; }
 
         public Action? OnSend { get; set; }
+
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        )
+        {
+            Last = cancellationToken;
+            return base.SendAsync(request, cancellationToken);
+        }
 
         protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
         {

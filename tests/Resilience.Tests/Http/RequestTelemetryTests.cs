@@ -14,7 +14,7 @@ namespace Resilience.Tests.Http;
 public sealed class RequestTelemetryTests
 {
     [Fact]
-    public async Task Metrics_OfAFailover_CountEachAttemptAndTheRequestOnce() // R58, R99
+    public async Task Metrics_OfAFailover_CountEachAttemptAndTheRequestOnce() // R58
     {
         using var metrics = new Metrics();
         using var rig = new HttpRig(3);

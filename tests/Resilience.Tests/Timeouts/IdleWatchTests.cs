@@ -229,6 +229,22 @@ public sealed class IdleWatchTests
         next.Token.IsCancellationRequested.Should().BeFalse();
     }
 
+    [Fact]
+    public void Release_StillLinked_IsNotTheNextOwnersEnd() // law 3
+    {
+        using var caller = new CancellationTokenSource();
+        var first = IdleWatch.Take(Clock.System, Limit);
+        first.Link(caller.Token);
+
+        first.Release();
+        var second = IdleWatch.Take(Clock.System, Limit);
+        caller.Cancel();
+
+        second.Should().BeSameAs(first, "the pool keeps one at hand for each thread");
+        second.Token.IsCancellationRequested.Should().BeFalse();
+        second.Release();
+    }
+
     /// <summary>A content may leave a write behind that it no longer waits for.</summary>
     [Fact]
     public void Release_UnderAWait_NeverServesAgain()

@@ -13,9 +13,13 @@ internal sealed class ConfiguredHealthProbe : IHealthProbe, IDisposable
     public ConfiguredHealthProbe(HealthCheckOptions options, HttpMessageHandler? handler = null)
     {
         _http = new HttpHealthProbe(options, handler);
+        KeepsNoToken = handler is null or SocketsHttpHandler;
         _tcp = new TcpHealthProbe(options);
         _current = Of(options.Type);
     }
+
+    /// <summary>Whether nobody can still use a probe's token when the probe has ended, as a handler of the user's may.</summary>
+    public bool KeepsNoToken { get; }
 
     public ValueTask<ProbeResult> ProbeAsync(Backend backend, CancellationToken cancellationToken) =>
         Volatile.Read(ref _current).ProbeAsync(backend, cancellationToken);

@@ -25,7 +25,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     private long _failed;
     private long _skipped;
     private int _stops;
-    private bool _isStartWanted;
+    private TaskCompletionSource<Task>? _wantedStart;
     private bool _isDisposed;
 
     /// <summary>Creates a checker; it probes after <see cref="Start"/>.</summary>
@@ -76,7 +76,9 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         {
             // A pool that has been disposed has no members to wait for, and tells nobody so.
             firstRound =
-                _running is { IsPeriodic: true } run && !_pool.IsDisposed ? run.FirstRoundEnded : Task.CompletedTask;
+                _pool.IsDisposed ? Task.CompletedTask
+                : _running is { IsPeriodic: true } run ? run.FirstRoundEnded
+                : _wantedStart?.Task.Unwrap() ?? Task.CompletedTask;
         }
 
         return firstRound.WaitAsync(cancellationToken);
@@ -159,7 +161,9 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         }
 
         await StopAsync().ConfigureAwait(false);
-        await _timer.DisposeAsync().ConfigureAwait(false);
+#pragma warning disable CA1849 // Not waited for: a probe that blocks its thread may be in the timer's callback.
+        _timer.Dispose();
+#pragma warning restore CA1849
         if (isFirst)
         {
             _telemetry.Dispose();
@@ -235,7 +239,8 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
             var run = _running;
             _running = null;
             _stops++;
-            _isStartWanted = false;
+            _wantedStart?.TrySetCanceled();
+            _wantedStart = null;
             run?.Clear();
             NoteSuccesses();
             return (run, WhenIdle());
@@ -245,16 +250,28 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
     /// <summary>The second step of a stop: outside the lock, since cancelling may run a probe's continuation right here.</summary>
     internal async Task FinishStopAsync(ProbeSchedule? run, Task idle)
     {
+        // What the application has hung onto its probe's token runs within: it may block, and has no longer than the probe.
+        var cancelling = run is null ? Task.CompletedTask : CancelAsync(run);
+        await WhenIdleOrGivenUpAsync(Task.WhenAll(cancelling, idle)).ConfigureAwait(false);
+        if (cancelling.IsCompleted)
+        {
+            run?.Dispose();
+        }
+
+        EndStop();
+    }
+
+    private async Task CancelAsync(ProbeSchedule run)
+    {
         try
         {
-            await (run?.CancelAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+            await run.CancelAsync().ConfigureAwait(false);
         }
-        finally
+#pragma warning disable CA1031 // Law 13: whatever the application's callbacks throw is logged and survived.
+        catch (Exception exception)
+#pragma warning restore CA1031
         {
-            // Also when a probe's own cancellation callback has thrown: nothing may outlive the stop.
-            await WhenIdleOrGivenUpAsync(idle).ConfigureAwait(false);
-            run?.Dispose();
-            EndStop();
+            _telemetry.CancellationThrew(exception);
         }
     }
 
@@ -264,7 +281,14 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         bool begins;
         lock (_gate)
         {
-            begins = --_stops == 0 && _isStartWanted && TryBegin();
+            if (--_stops > 0 || _wantedStart is not { } wanted)
+            {
+                return;
+            }
+
+            _wantedStart = null;
+            begins = TryBegin();
+            wanted.SetResult(_running is { IsPeriodic: true } run ? run.FirstRoundEnded : Task.CompletedTask);
         }
 
         if (begins)
@@ -305,7 +329,7 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         if (_stops > 0)
         {
             // Probes of the last run may still be under way, and no backend is probed twice at a time (law 13).
-            _isStartWanted = true;
+            _wantedStart ??= new TaskCompletionSource<Task>(TaskCreationOptions.RunContinuationsAsynchronously);
             return false;
         }
 
@@ -361,6 +385,11 @@ public sealed class HealthChecker : IMembershipObserver, IDisposable, IAsyncDisp
         lock (_gate)
         {
             lost = [.. _last?.UnderWay ?? []];
+            foreach (var probe in lost)
+            {
+                probe.Answer(null);
+            }
+
             // Nobody else waits for them, and the next run begins without them.
             _last = null;
             _givenUp.AddRange(lost);

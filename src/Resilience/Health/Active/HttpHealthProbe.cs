@@ -92,6 +92,8 @@ public sealed class HttpHealthProbe : IHealthProbe, IDisposable
         transport.AllowAutoRedirect = false;
         transport.UseCookies = false;
         transport.AutomaticDecompression = DecompressionMethods.None;
+        // Of a body beyond the bound the platform would read up to a megabyte away, to use its connection again.
+        transport.MaxResponseDrainSize = 0;
         // Probes are not traced.
         transport.ActivityHeadersPropagator = null;
         return transport;

@@ -81,7 +81,8 @@ internal sealed class ProbeSchedule : IDisposable
     /// </summary>
     public void Change(IReadOnlyList<Backend> added, IReadOnlyList<Backend> removed, HealthRules rules)
     {
-        foreach (var backend in removed)
+        // Also those that left while nobody told this run, which was asked for them before it became periodic.
+        foreach (var backend in removed.Concat(_members.Keys.Where(each => each.IsRemoved)).ToList())
         {
             if (_members.Remove(backend, out var probe))
             {
@@ -307,7 +308,7 @@ internal sealed class ProbeSchedule : IDisposable
     /// <summary>Sets the next due time of a backend that has been probed.</summary>
     public void PlanNext(ScheduledProbe probe, long now, HealthRules rules)
     {
-        if (IsPeriodic && !probe.HasLeft)
+        if (IsPeriodic && !probe.HasLeft && !probe.Backend.IsRemoved)
         {
             Plan(probe, NextDue(probe, now, rules));
         }

@@ -95,6 +95,14 @@ internal sealed class ProbeTelemetry(string pool, Clock clock, ILoggerFactory? l
                 )
         );
 
+    /// <summary>A callback of the application's, on the token of a probe that was stopped, has thrown.</summary>
+    public void CancellationThrew(Exception exception) =>
+        Tell(
+            exception,
+            static (telemetry, exception) =>
+                LogMessages.ProbeCancellationThrew(telemetry.Logger, exception, telemetry.Pool)
+        );
+
     public void Dispose() => _lines?.Dispose();
 
     private string Pool => pool;

@@ -48,8 +48,8 @@ internal sealed class TimedProbe(IHealthProbe probe, Clock clock)
         }
         finally
         {
-            // A probe may have kept the token.
-            limit.End(isTokenFree: probe is ConfiguredHealthProbe);
+            // A probe of the user's may have kept the token, or a handler within ours.
+            limit.End(isTokenFree: probe is ConfiguredHealthProbe { KeepsNoToken: true });
         }
 
         return stopped.IsCancellationRequested

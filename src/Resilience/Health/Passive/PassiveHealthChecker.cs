@@ -147,7 +147,12 @@ public sealed class PassiveHealthChecker : IOutcomeObserver
         }
 
         var ejection = new Ejection(rules, evidence);
-        _pool.Change(backend, ejection, static (backend, now, ejection) => ejection.CarryOut(backend, now));
+        _pool.Change(
+            backend,
+            (Checker: this, Rules: rules, Ejection: ejection),
+            // By rules that are no more nobody is ejected: nobody would take it back where the new ones eject nobody.
+            static (backend, now, it) => it.Checker.Rules == it.Rules && it.Ejection.CarryOut(backend, now)
+        );
         RecordDetection(backend, ejection);
     }
 

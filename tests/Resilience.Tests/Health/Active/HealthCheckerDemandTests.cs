@@ -55,6 +55,44 @@ public sealed class HealthCheckerDemandTests
         world.Time.ArmedTimers.Should().Be(0);
     }
 
+    /// <summary>Nobody tells a checker that was never started who leaves the pool; the run that follows finds out.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Start_BackendLeftWhileItWasChecked_IsNotProbedAnyMore(bool isPoolDisposed)
+    {
+        await using var world = new CheckedPool(
+            CheckedPool.Exact(options => options.Interval = TimeSpan.FromSeconds(1)),
+            "a",
+            "b"
+        );
+        var b = world["b"];
+        world.Probe.Script = async (backend, _) =>
+        {
+            await (backend == b ? world.Probe.Release.Task : Task.CompletedTask);
+            return world.Probe.Answer(backend);
+        };
+        var checking = world.Checker.CheckAsync(b);
+        await world.Probe.WhenBegunAsync(1);
+
+        if (isPoolDisposed)
+        {
+            await world.Pool.DisposeAsync();
+        }
+        else
+        {
+            world.Pool.Remove("b");
+        }
+
+        world.Checker.Start();
+        world.Probe.Release.SetResult();
+        await Task.WhenAny(checking);
+        await world.Checker.WhenIdleAsync();
+        await world.PassAsync(5);
+
+        world.Probe.TimesOf("b").Should().ContainSingle();
+    }
+
     [Fact]
     public async Task CheckAllAsync_GivesTheResultsInThePoolsOrder()
     {

@@ -10,6 +10,7 @@ namespace Resilience.Tests.Health.Active;
 public sealed class HealthCheckerLifecycleTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private static HealthCheckOptions EverySecond =>
         CheckedPool.Exact(options =>
@@ -179,6 +180,101 @@ public sealed class HealthCheckerLifecycleTests
     }
 
     [Fact]
+    public async Task StartAsync_WhileStopWaits_EndsWithTheFirstRoundThatFollows()
+    {
+        await using var world = HeldUp("a");
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var stopping = world.Checker.StopAsync();
+        var starting = world.Checker.StartAsync();
+        var wasOver = starting.IsCompleted;
+        world.Probe.Release.SetResult();
+        await stopping;
+        await starting.WaitAsync(Patience);
+
+        wasOver.Should().BeFalse();
+        world["a"].LastProbe!.IsSuccess.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task StartAsync_BetweenTwoStops_IsCancelled()
+    {
+        await using var world = HeldUp("a");
+        world.Checker.Start();
+        await world.Probe.WhenBegunAsync(1);
+
+        var first = world.Checker.StopAsync();
+        var starting = world.Checker.StartAsync();
+        var second = world.Checker.StopAsync();
+        world.Probe.Release.SetResult();
+        await Task.WhenAll(first, second);
+
+        await starting.Invoking(task => task.WaitAsync(Patience)).Should().ThrowAsync<TaskCanceledException>();
+    }
+
+    [Fact]
+    public async Task Stop_CallbackOnAProbesTokenBlocks_EndsAfterTheGrace()
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        using var unblocked = new ManualResetEventSlim();
+        var isHung = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Probe.Script = async (backend, token) =>
+        {
+            using var callback = token.Register(unblocked.Wait);
+            isHung.TrySetResult();
+            await Task.Delay(Timeout.Infinite, token);
+            return world.Probe.Answer(backend);
+        };
+        world.Checker.Start();
+        await isHung.Task.WaitAsync(Patience);
+
+        try
+        {
+            var stopping = world.Checker.StopAsync();
+            await UntilAsync(world, () => stopping.IsCompleted);
+            await stopping;
+        }
+        finally
+        {
+            unblocked.Set();
+        }
+    }
+
+    [Fact]
+    public async Task Stop_CallbackOnAProbesTokenThrows_IsLoggedAndLeavesNothingUndone() // law 13
+    {
+        await using var world = new CheckedPool(EverySecond, "a");
+        var isHung = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Probe.Script = async (backend, token) =>
+        {
+            _ = token.Register(() => throw new InvalidOperationException("the application's own"));
+            isHung.TrySetResult();
+            await Task.Delay(Timeout.Infinite, token);
+            return world.Probe.Answer(backend);
+        };
+        for (var i = 0; i < new HealthCheckOptions().UnhealthyThreshold; i++)
+        {
+            world.Checker.Record(world["a"], new ProbeResult(false, "elsewhere"));
+        }
+
+        var before = world["a"].ActiveVerdict;
+        world.Checker.Start();
+        await isHung.Task.WaitAsync(Patience);
+        await world.Checker.ConfigureAsync(CheckedPool.Exact(options => options.Enabled = false), start: false);
+        await world.Checker.DisposeAsync();
+
+        before.Should().Be(ActiveVerdict.Unhealthy);
+        world["a"].ActiveVerdict.Should().Be(ActiveVerdict.Unknown, "without probes nothing would take it back");
+        world.Probe.Disposals.Should().Be(1);
+        world
+            .Logs.Entries.Should()
+            .ContainSingle(entry => entry.EventId.Id == 214)
+            .Which.Exception.Should()
+            .BeOfType<AggregateException>();
+    }
+
+    [Fact]
     public async Task Stop_AfterAStartThatWaits_StaysStopped()
     {
         await using var world = new CheckedPool(EverySecond, "a");
@@ -252,10 +348,12 @@ public sealed class HealthCheckerLifecycleTests
         await world.Probe.WhenBegunAsync(2);
         await world.WhenProbedNowAsync("b");
 
+        var waiting = world.Checker.CheckAsync(world["a"]);
         var stopping = world.Checker.StopAsync();
         await UntilAsync(world, () => stopping.IsCompleted);
         await stopping;
         await world.Checker.StopAsync();
+        await waiting.Invoking(task => task.WaitAsync(Patience)).Should().ThrowAsync<TaskCanceledException>();
         world
             .Logs.Entries.Should()
             .ContainSingle(entry => entry.EventId.Id == 206)
@@ -673,6 +771,18 @@ public sealed class HealthCheckerLifecycleTests
     }
 
     /// <summary>Lets time pass until something is true.</summary>
+    /// <summary>A pool whose probes wait for their release.</summary>
+    private static CheckedPool HeldUp(params string[] names)
+    {
+        var world = new CheckedPool(EverySecond, names);
+        world.Probe.Script = async (backend, _) =>
+        {
+            await world.Probe.Release.Task;
+            return world.Probe.Answer(backend);
+        };
+        return world;
+    }
+
     private static async Task UntilAsync(CheckedPool world, Func<bool> isTrue)
     {
         var waited = Stopwatch.StartNew();

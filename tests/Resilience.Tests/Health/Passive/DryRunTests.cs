@@ -11,6 +11,21 @@ namespace Resilience.Tests.Health.Passive;
 /// <summary>Detected but not enforced: what the rules would do can be seen before they do it.</summary>
 public sealed class DryRunTests
 {
+    /// <summary>A request that has judged by the old rules may come to the sentence when the new ones hold already.</summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public void Eject_RulesHaveChangedMeanwhile_IsNotCarriedOut(bool isDryRun, bool isEnabled)
+    {
+        using var judged = new JudgedPool(new PassiveHealthOptions(), "a", "b");
+        var old = judged.Checker.Rules;
+        judged.Checker.Configure(new PassiveHealthOptions { DryRun = isDryRun, Enabled = isEnabled });
+
+        judged.Checker.Eject(judged["a"], old, new Evidence(EjectionRule.ConsecutiveFailures, Bad: 5));
+
+        judged.Ejected.Should().BeEmpty();
+    }
+
     [Fact]
     public async Task Failures_InADryRun_AreToldAndNotEnforced()
     {
