@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.ExceptionServices;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -102,7 +103,8 @@ internal sealed class AttemptContent : HttpContent
     {
         var isAttempts = Begin();
         var watch = _idle.Take();
-        var copying = CopyAsync(stream, context, watch, cancellationToken);
+        var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
+        var copying = CopyAsync(target, context, cancellationToken);
         if (copying.IsCompleted)
         {
             watch?.Release();
@@ -112,7 +114,7 @@ internal sealed class AttemptContent : HttpContent
         var ending = isAttempts && _attemptToken is { } attemptToken ? attemptToken : cancellationToken;
         return watch is null && !ending.CanBeCanceled
             ? copying
-            : EndInTimeAsync(copying, watch, ending, cancellationToken);
+            : EndInTimeAsync(copying, target, watch, ending, cancellationToken);
     }
 
     protected override void SerializeToStream(
@@ -162,6 +164,12 @@ internal sealed class AttemptContent : HttpContent
                 throw new IOException("The attempt has ended; its request's content is sent by another one.");
             }
 
+            if (seen >= OneRunning)
+            {
+                // The transport may send by itself once more what its server has refused, while it is still being read.
+                throw new IOException("The request's content is still being read for an earlier sending.");
+            }
+
             if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
             {
                 return (seen & Detached) == 0;
@@ -186,15 +194,20 @@ internal sealed class AttemptContent : HttpContent
     /// <param name="cancellationToken">What the transport ends the content by.</param>
     private async Task EndInTimeAsync(
         Task copying,
+        AttemptTarget target,
         IdleWatch? watch,
         CancellationToken ending,
         CancellationToken cancellationToken
     )
     {
         watch?.Link(ending, cancellationToken);
+        using var both =
+            watch is null && ending != cancellationToken
+                ? CancellationTokenSource.CreateLinkedTokenSource(ending, cancellationToken)
+                : null;
         try
         {
-            await copying.WaitAsync(watch?.Token ?? ending).ConfigureAwait(false);
+            await copying.WaitAsync(watch?.Token ?? both?.Token ?? ending).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is OperationCanceledException || watch is { HasStalled: true })
         {
@@ -202,8 +215,8 @@ internal sealed class AttemptContent : HttpContent
             _ = ObserveAsync(copying);
             if (watch is not { HasStalled: true } || ending.IsCancellationRequested || copying.IsCompletedSuccessfully)
             {
-                // Its own end, or the attempt's; or the transport has ended it, whose stream then says why.
-                await copying.WaitAsync(ending).ConfigureAwait(false);
+                var isTransportsEnd = cancellationToken.IsCancellationRequested && !ending.IsCancellationRequested;
+                await EndAsync(copying, target, isTransportsEnd, ending).ConfigureAwait(false);
                 return;
             }
 
@@ -228,21 +241,52 @@ internal sealed class AttemptContent : HttpContent
         }
     }
 
+    /// <summary>
+    /// Its own end, or the attempt's; or the transport has ended it, whose stream then says why. A content that waits for
+    /// its own source hears nothing of that, or takes it for a cancellation that nobody has asked for.
+    /// </summary>
+    private static async Task EndAsync(
+        Task copying,
+        AttemptTarget target,
+        bool isTransportsEnd,
+        CancellationToken ending
+    )
+    {
+        if (isTransportsEnd && !copying.IsCompleted && !target.IsWriting)
+        {
+            throw EndedByTransport();
+        }
+
+        try
+        {
+            await copying.WaitAsync(ending).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (isTransportsEnd && !ending.IsCancellationRequested)
+        {
+            throw EndedByTransport();
+        }
+    }
+
+    private static IOException EndedByTransport() =>
+        new("The connection has ended the sending of the request's content.");
+
     private static async Task ObserveAsync(Task copying) =>
         await copying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task CopyAsync(
-        Stream stream,
-        TransportContext? context,
-        IdleWatch? watch,
-        CancellationToken cancellationToken
-    )
+    private async Task CopyAsync(AttemptTarget target, TransportContext? context, CancellationToken cancellationToken)
     {
-        var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);
             NoteEnd(target);
+        }
+        catch (HttpRequestException exception)
+            when (target.Failure is HttpIOException failure && ReferenceEquals(exception.InnerException, failure))
+        {
+            // As it was before the content's own copying wrapped it: by the way in which the platform wraps it is told
+            // whether the server has worked on the request (law 2).
+            NoteFailure(target, cancellationToken);
+            ExceptionDispatchInfo.Throw(failure);
         }
         catch (Exception) when (NoteFailure(target, cancellationToken))
         {

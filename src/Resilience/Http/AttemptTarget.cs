@@ -20,8 +20,16 @@ internal sealed class AttemptTarget(
     /* The most that a backend has to take within one idle write timeout. */
     private const int Piece = 64 * 1024;
 
+    private volatile bool _isWriting;
+
     /// <summary>Whether the connection refused what was written.</summary>
-    public bool HasFailed { get; private set; }
+    public bool HasFailed => Failure is not null;
+
+    /// <summary>What it said to the first write that it refused.</summary>
+    public Exception? Failure { get; private set; }
+
+    /// <summary>Whether a write waits for the backend to take it; the connection ends it by itself when it breaks.</summary>
+    public bool IsWriting => _isWriting;
 
     /// <summary>The bytes that the content gave, those that were refused included.</summary>
     public long Given { get; private set; }
@@ -49,7 +57,7 @@ internal sealed class AttemptTarget(
         {
             stream.Write(buffer);
         }
-        catch (Exception) when (Note())
+        catch (Exception exception) when (Note(exception))
         {
             throw;
         }
@@ -74,7 +82,7 @@ internal sealed class AttemptTarget(
         {
             stream.Flush();
         }
-        catch (Exception) when (Note())
+        catch (Exception exception) when (Note(exception))
         {
             throw;
         }
@@ -87,7 +95,7 @@ internal sealed class AttemptTarget(
         {
             flushing = stream.FlushAsync(EndOf(cancellationToken));
         }
-        catch (Exception) when (Note())
+        catch (Exception exception) when (Note(exception))
         {
             throw;
         }
@@ -129,7 +137,7 @@ internal sealed class AttemptTarget(
         {
             writing = stream.WriteAsync(buffer, EndOf(cancellationToken));
         }
-        catch (Exception) when (Note())
+        catch (Exception exception) when (Note(exception))
         {
             throw;
         }
@@ -139,25 +147,27 @@ internal sealed class AttemptTarget(
 
     private async ValueTask NoteAsync(ValueTask writing)
     {
+        _isWriting = true;
         watch?.BeginWait();
         try
         {
             await writing.ConfigureAwait(false);
         }
-        catch (Exception) when (Note())
+        catch (Exception exception) when (Note(exception))
         {
             throw;
         }
         finally
         {
             watch?.EndWait();
+            _isWriting = false;
         }
     }
 
     /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
-    private bool Note()
+    private bool Note(Exception exception)
     {
-        HasFailed = true;
+        Failure ??= exception;
         return false;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Resilience.Http;
 
 namespace Resilience.Tests.Http;
@@ -182,6 +183,67 @@ public sealed class AttemptContentTests
         }
     }
 
+    /// <summary>
+    /// Wrapped by the content's own copying, the end of a connection whose server has worked on the request would look like
+    /// that of one whose server has not (law 2).
+    /// </summary>
+    [Fact]
+    public async Task Serialize_TheProtocolFails_ThrowsWhatTheConnectionThrew()
+    {
+        var closing = new HttpProtocolException(0, "closing", null);
+        using var content = new AttemptContent(new ByteArrayContent("hello"u8.ToArray()));
+
+        var serializing = () => SerializeToStreamAsync(content, new BrokenWire("async", closing), null, default);
+
+        (await serializing.Should().ThrowAsync<HttpProtocolException>()).Which.Should().BeSameAs(closing);
+        content.HasFailed.Should().BeFalse();
+    }
+
+    /// <summary>Over HTTP/2 the transport ends a content whose stream was reset; its token is not the attempt's.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Serialize_TransportEndsAContentThatWaitsForItsSource_IsALostConnection(bool heedsItsToken)
+    {
+        using var transport = new CancellationTokenSource();
+        using var attempt = new CancellationTokenSource();
+        var inner = new SourceContent { HeedsItsToken = heedsItsToken };
+        using var content = new AttemptContent(inner);
+        content.EndWith(attempt.Token);
+        var serializing = SerializeToStreamAsync(content, Stream.Null, null, transport.Token);
+
+        await transport.CancelAsync();
+
+        var ended = () => serializing.WaitAsync(TimeSpan.FromSeconds(15));
+        await ended.Should().ThrowAsync<IOException>().WithMessage("The connection has ended the sending*");
+        content.HasFailed.Should().BeFalse();
+        inner.Source.SetResult();
+        await content.WhenReleased.WaitAsync(TimeSpan.FromSeconds(15));
+    }
+
+    /// <summary>The transport sends by itself once more what its server has refused.</summary>
+    [Fact]
+    public async Task Serialize_WhileAnEarlierSendingStillReads_IsRefused()
+    {
+        using var transport = new CancellationTokenSource();
+        using var attempt = new CancellationTokenSource();
+        var inner = new SourceContent();
+        using var content = new AttemptContent(inner);
+        content.EndWith(attempt.Token);
+        var first = SerializeToStreamAsync(content, Stream.Null, null, transport.Token);
+        await transport.CancelAsync();
+
+        var second = () => SerializeToStreamAsync(content, Stream.Null, null, default);
+
+        await second.Should().ThrowAsync<IOException>().WithMessage("*still being read*");
+        inner.Readings.Should().Be(1);
+        inner.Source.SetResult();
+        await content.WhenReleased.WaitAsync(TimeSpan.FromSeconds(15));
+        await first.Invoking(task => task).Should().ThrowAsync<IOException>();
+        await SerializeToStreamAsync(content, Stream.Null, null, default);
+        inner.Readings.Should().Be(2);
+    }
+
     [Theory]
     [InlineData("async")]
     [InlineData("at once")]
@@ -285,6 +347,44 @@ public sealed class AttemptContentTests
         content.HasFailed.Should().BeFalse();
     }
 
+    /// <summary>As the transport calls it: unlike <c>CopyToAsync</c> it wraps nothing.</summary>
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "SerializeToStreamAsync")]
+    private static extern Task SerializeToStreamAsync(
+        AttemptContent content,
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    );
+
+    /// <summary>Waits for a source of its own, from which nothing comes before it ends.</summary>
+    private sealed class SourceContent : HttpContent
+    {
+        public TaskCompletionSource Source { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool HeedsItsToken { get; init; }
+
+        public int Readings { get; private set; }
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+        protected override Task SerializeToStreamAsync(
+            Stream stream,
+            TransportContext? context,
+            CancellationToken cancellationToken
+        )
+        {
+            Readings++;
+            return HeedsItsToken ? Source.Task.WaitAsync(cancellationToken) : Source.Task;
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+
     private sealed class SwallowingContent : HttpContent
     {
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
@@ -326,7 +426,7 @@ public sealed class AttemptContentTests
     }
 
     /// <summary>A connection that refuses every write.</summary>
-    private sealed class BrokenWire(string how) : MemoryStream
+    private sealed class BrokenWire(string how, Exception? failure = null) : MemoryStream
     {
         public override void Write(byte[] buffer, int offset, int count) => throw new IOException("reset");
 
@@ -335,7 +435,10 @@ public sealed class AttemptContentTests
         public override ValueTask WriteAsync(
             ReadOnlyMemory<byte> buffer,
             CancellationToken cancellationToken = default
-        ) => how == "async" ? ValueTask.FromException(new IOException("reset")) : throw new IOException("reset");
+        ) =>
+            how == "async"
+                ? ValueTask.FromException(failure ?? new IOException("reset"))
+                : throw failure ?? new IOException("reset");
 
         public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
             WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
