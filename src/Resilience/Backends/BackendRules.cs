@@ -20,6 +20,12 @@ internal static class BackendRules
             return SchemeProblem(address);
         }
 
+        if (address.Host.Length == 0)
+        {
+            // Of a host that is nothing but characters that cannot be seen the platform leaves none.
+            return "has no host, must be an absolute http or https address such as http://10.0.0.1:8080";
+        }
+
         if (address.UserInfo.Length > 0)
         {
             // The value is not repeated: it may hold a password.
@@ -85,7 +91,8 @@ internal static class BackendRules
             // What ends the host: of "a/.." the platform makes "a/", as if nothing had stood there.
             || host.AsSpan().IndexOfAny("/\\?#@") >= 0
             || !Uri.TryCreate($"http://{host}/", UriKind.Absolute, out var uri)
-            || uri.Host.Length == 0
+            // Of "[::1]b" it makes a host and a path.
+            || uri is not { PathAndQuery: "/", Host.Length: > 0 }
         )
         {
             return null;

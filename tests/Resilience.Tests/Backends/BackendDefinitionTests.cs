@@ -52,6 +52,17 @@ public sealed class BackendDefinitionTests
             .WithMessage($"*address is '{address}', must be an absolute http or https address such as*");
     }
 
+    /// <summary>The platform leaves out what turns the direction of writing, and nothing may be left.</summary>
+    [Theory]
+    [InlineData("http://\u202e")]
+    [InlineData("http://\u202e:80/a")]
+    public void Constructor_HostThatCannotBeSeen_IsRefused(string address)
+    {
+        var create = () => new BackendDefinition(address);
+
+        create.Should().Throw<ArgumentException>().WithMessage("*address has no host, must be an absolute*");
+    }
+
     [Theory]
     [InlineData("ftp://files.example.com", "ftp")]
     [InlineData("localhost:5000", "localhost")]
@@ -135,6 +146,8 @@ public sealed class BackendDefinitionTests
     [InlineData("a/..", "a/..")]
     [InlineData("a/.", "a/.")]
     [InlineData("a\\..", "a\\..")]
+    [InlineData("[::1]b", "[::1]b")]
+    [InlineData("[::1][::1]", "[::1][::1]")]
     [InlineData("a#b", "a#***")]
     [InlineData("a b", "a b")]
     [InlineData("a:99999", "a:99999")]
