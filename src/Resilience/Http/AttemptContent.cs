@@ -51,27 +51,7 @@ internal sealed class AttemptContent : HttpContent
     /// Ends, without failing, when the content is no longer being read. Asked for once it is revoked, so that it is not
     /// read anew.
     /// </summary>
-    public Task WhenReleased
-    {
-        get
-        {
-            if (IsReleased)
-            {
-                return Task.CompletedTask;
-            }
-
-            // Published before the state is looked at again: whoever ends the serialisation changes the state before it
-            // looks for waiters, so one of the two always sees the other (both steps are full fences).
-            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var released = Interlocked.CompareExchange(ref _released, mine, null) ?? mine;
-            if (IsReleased)
-            {
-                released.TrySetResult();
-            }
-
-            return released.Task;
-        }
-    }
+    public Task WhenReleased => IsReleased ? Task.CompletedTask : WhenReleasedAsync();
 
     /// <summary>
     /// Lets the attempt's token end the content, no longer the one that the transport gives: over HTTP/2 that one also ends
@@ -100,6 +80,24 @@ internal sealed class AttemptContent : HttpContent
         TransportContext? context,
         CancellationToken cancellationToken
     )
+    {
+        // The transport sends by itself once more what its server has refused, while the first sending may still read.
+        return IsReleased
+            ? SerializeAsync(stream, context, cancellationToken)
+            : SerializeOnceReleasedAsync(stream, context, cancellationToken);
+    }
+
+    private async Task SerializeOnceReleasedAsync(
+        Stream stream,
+        TransportContext? context,
+        CancellationToken cancellationToken
+    )
+    {
+        await WhenReleased.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await SerializeAsync(stream, context, cancellationToken).ConfigureAwait(false);
+    }
+
+    private Task SerializeAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         var isAttempts = Begin();
         var watch = _idle.Take();
@@ -164,12 +162,6 @@ internal sealed class AttemptContent : HttpContent
                 throw new IOException("The attempt has ended; its request's content is sent by another one.");
             }
 
-            if (seen >= OneRunning)
-            {
-                // The transport may send by itself once more what its server has refused, while it is still being read.
-                throw new IOException("The request's content is still being read for an earlier sending.");
-            }
-
             if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
             {
                 return (seen & Detached) == 0;
@@ -181,7 +173,23 @@ internal sealed class AttemptContent : HttpContent
     {
         if (Interlocked.Add(ref _state, -OneRunning) < OneRunning)
         {
-            Volatile.Read(ref _released)?.TrySetResult();
+            Interlocked.Exchange(ref _released, null)?.TrySetResult();
+        }
+    }
+
+    private async Task WhenReleasedAsync()
+    {
+        // A new reading may have begun between an earlier one's end and its telling.
+        while (!IsReleased)
+        {
+            // Published before the state is looked at again: whoever ends the serialisation changes the state before it
+            // looks for waiters, so one of the two always sees the other (both steps are full fences).
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var released = Interlocked.CompareExchange(ref _released, mine, null) ?? mine;
+            if (!IsReleased)
+            {
+                await released.Task.ConfigureAwait(false);
+            }
         }
     }
 

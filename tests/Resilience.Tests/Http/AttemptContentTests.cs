@@ -223,7 +223,7 @@ public sealed class AttemptContentTests
 
     /// <summary>The transport sends by itself once more what its server has refused.</summary>
     [Fact]
-    public async Task Serialize_WhileAnEarlierSendingStillReads_IsRefused()
+    public async Task Serialize_WhileAnEarlierSendingStillReads_WaitsForItsEnd()
     {
         using var transport = new CancellationTokenSource();
         using var attempt = new CancellationTokenSource();
@@ -233,15 +233,14 @@ public sealed class AttemptContentTests
         var first = SerializeToStreamAsync(content, Stream.Null, null, transport.Token);
         await transport.CancelAsync();
 
-        var second = () => SerializeToStreamAsync(content, Stream.Null, null, default);
-
-        await second.Should().ThrowAsync<IOException>().WithMessage("*still being read*");
-        inner.Readings.Should().Be(1);
+        var second = SerializeToStreamAsync(content, Stream.Null, null, default);
+        var readings = inner.Readings;
         inner.Source.SetResult();
-        await content.WhenReleased.WaitAsync(TimeSpan.FromSeconds(15));
+        await second.WaitAsync(TimeSpan.FromSeconds(15));
+
+        (readings, inner.Readings).Should().Be((1, 2));
         await first.Invoking(task => task).Should().ThrowAsync<IOException>();
-        await SerializeToStreamAsync(content, Stream.Null, null, default);
-        inner.Readings.Should().Be(2);
+        await content.WhenReleased.WaitAsync(TimeSpan.FromSeconds(15));
     }
 
     [Theory]
