@@ -267,9 +267,7 @@ public sealed class OverloadTests
     public async Task Send_PlaceBecomesFreeBetweenLookAndWait_IsNotMissed(int look)
     {
         var time = new HookedTime();
-        var options = new BackendPoolOptions();
-        options.ConcurrencyLimit.MaxRequestsPerBackend = 1;
-        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), options, time);
+        using var pool = OfOnePlace(time);
         using var client = new HttpMessageInvoker(new ResilientHandler(pool, new StubHandler()));
         var held = pool.Backends[0].TryAcquire(new PickContext(null, Random.Shared))!;
 
@@ -292,9 +290,7 @@ public sealed class OverloadTests
     public async Task Send_PlaceComesAsItsTimeRunsOut_EndsAndLeavesThePlace(int look)
     {
         var time = new HookedTime();
-        var options = new BackendPoolOptions();
-        options.ConcurrencyLimit.MaxRequestsPerBackend = 1;
-        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), options, time);
+        using var pool = OfOnePlace(time);
         using var client = new HttpMessageInvoker(new ResilientHandler(pool, new StubHandler()));
         var held = pool.Backends[0].TryAcquire(new PickContext(null, Random.Shared))!;
         time.After(
@@ -783,6 +779,14 @@ public sealed class OverloadTests
     }
 
     /// <summary>A clock that stands still, and lets something happen when it is looked at for the n-th time.</summary>
+    /// <summary>A pool of one backend that takes one request at a time.</summary>
+    private static BackendPool OfOnePlace(TimeProvider time)
+    {
+        var options = new BackendPoolOptions();
+        options.ConcurrencyLimit.MaxRequestsPerBackend = 1;
+        return new BackendPool("catalog", [HttpRig.Define(1)], new InOrderSelector(), options, time);
+    }
+
     private sealed class HookedTime : TimeProvider
     {
         private readonly FakeTime _time = new();

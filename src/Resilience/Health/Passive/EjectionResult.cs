@@ -3,7 +3,7 @@ namespace Resilience.Health.Passive;
 /// <summary>What came of the evidence against a backend.</summary>
 internal enum EjectionResult
 {
-    /// <summary>Nothing: it is out already, or has left the pool.</summary>
+    /// <summary>Nothing: it is out already, has left the pool, or was judged by rules that are no more.</summary>
     None,
 
     /// <summary>It takes no traffic for a while.</summary>
