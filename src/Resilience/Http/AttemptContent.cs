@@ -103,7 +103,7 @@ internal sealed class AttemptContent : HttpContent
         var watch = _idle.Take();
         var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
         var copying = CopyAsync(target, context, cancellationToken);
-        if (copying.IsCompleted)
+        if (copying.IsCompletedSuccessfully)
         {
             watch?.Release();
             return copying;
@@ -286,6 +286,7 @@ internal sealed class AttemptContent : HttpContent
         try
         {
             await _inner.CopyToAsync(target, context, cancellationToken).ConfigureAwait(false);
+            target.ThrowIfStalled();
             NoteEnd(target);
         }
         catch (HttpRequestException exception)

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -72,9 +73,9 @@ internal sealed class AttemptTarget(
     /// it has gone out.
     /// </remarks>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        watch is null || buffer.Length <= Piece || Given + buffer.Length > promised
-            ? WriteWholeAsync(buffer, cancellationToken)
-            : WriteInPiecesAsync(buffer, cancellationToken);
+        watch is null ? WriteWholeAsync(buffer, cancellationToken)
+        : IsOwn(cancellationToken) ? WriteByEitherAsync(watch, buffer, cancellationToken)
+        : WriteWatchedAsync(buffer, watch.Token);
 
     public override void Flush()
     {
@@ -88,12 +89,68 @@ internal sealed class AttemptTarget(
         }
     }
 
-    public override Task FlushAsync(CancellationToken cancellationToken)
+    public override Task FlushAsync(CancellationToken cancellationToken) =>
+        watch is null ? FlushByAsync(cancellationToken)
+        : IsOwn(cancellationToken) ? FlushByEitherAsync(watch, cancellationToken)
+        : FlushByAsync(watch.Token);
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>Throws what a write ended by that the backend did not take in time: a content may have kept that to itself.</summary>
+    public void ThrowIfStalled()
+    {
+        if (watch is { HasStalled: true } && Failure is { } failure)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+    }
+
+    /// <summary>
+    /// The watch ends a write, and the transport's token ends the watch. Over HTTP/2 a write that waits for the stream's
+    /// window ends by its token alone, so one for which the content has a token of its own ends by either: otherwise it
+    /// would never be let go.
+    /// </summary>
+    private bool IsOwn(CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled && cancellationToken != cancellation;
+
+    private async ValueTask WriteByEitherAsync(IdleWatch watch, ReadOnlyMemory<byte> buffer, CancellationToken own)
+    {
+        // Made for each write: whoever gives a token of his own may take it back between two writes, and with it what was
+        // registered there (CancellationTokenSource.TryReset).
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(own, watch.Token);
+        try
+        {
+            await WriteWatchedAsync(buffer, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (own.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(exception.Message, exception, own);
+        }
+    }
+
+    private async Task FlushByEitherAsync(IdleWatch watch, CancellationToken own)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(own, watch.Token);
+        try
+        {
+            await FlushByAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (own.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(exception.Message, exception, own);
+        }
+    }
+
+    private Task FlushByAsync(CancellationToken ending)
     {
         Task flushing;
         try
         {
-            flushing = stream.FlushAsync(EndOf(cancellationToken));
+            flushing = stream.FlushAsync(ending);
         }
         catch (Exception exception) when (Note(exception))
         {
@@ -103,39 +160,28 @@ internal sealed class AttemptTarget(
         return flushing.IsCompletedSuccessfully ? flushing : NoteAsync(new ValueTask(flushing)).AsTask();
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    private ValueTask WriteWatchedAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending) =>
+        buffer.Length <= Piece || Given + buffer.Length > promised
+            ? WriteWholeAsync(buffer, ending)
+            : WriteInPiecesAsync(buffer, ending);
 
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <summary>
-    /// What ends a write: the watch, which the transport's token ends too, unless the content has a token of its own. Over
-    /// HTTP/2 a write that waits for the stream's window ends by its token alone: a content that has failed meanwhile does
-    /// not end it, and would never be let go.
-    /// </summary>
-    private CancellationToken EndOf(CancellationToken cancellationToken) =>
-        watch is null || (cancellationToken.CanBeCanceled && cancellationToken != cancellation)
-            ? cancellationToken
-            : watch.Token;
-
-    private async ValueTask WriteInPiecesAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    private async ValueTask WriteInPiecesAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending)
     {
         for (var at = 0; at < buffer.Length; at += Piece)
         {
             var piece = buffer.Slice(at, Math.Min(Piece, buffer.Length - at));
-            await WriteWholeAsync(piece, cancellationToken).ConfigureAwait(false);
+            await WriteWholeAsync(piece, ending).ConfigureAwait(false);
         }
     }
 
-    private ValueTask WriteWholeAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    private ValueTask WriteWholeAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending)
     {
         Given += buffer.Length;
         // A stream that fails before its first await throws here.
         ValueTask writing;
         try
         {
-            writing = stream.WriteAsync(buffer, EndOf(cancellationToken));
+            writing = stream.WriteAsync(buffer, ending);
         }
         catch (Exception exception) when (Note(exception))
         {

@@ -30,7 +30,9 @@ public sealed class StalledUploadTests : ResilienceTest
     [InlineData("2.0", "PUT", "bytes", true)]
     [InlineData("2.0", "PUT", "a stream", false)]
     [InlineData("2.0", "POST", "bytes", false)]
+    [InlineData("2.0", "PUT", "bytes by a token of its own", true)]
     [InlineData("2.0 with a window", "PUT", "bytes", true)]
+    [InlineData("2.0 with a window", "PUT", "bytes by a token of its own", true)]
     [InlineData("2.0 with a window", "POST", "bytes", false)]
     public async Task Upload_ServerStopsReading_EndsByTheIdleWriteTimeoutAndGoesOnOnlyIfItMay(
         string version,
@@ -53,6 +55,7 @@ public sealed class StalledUploadTests : ResilienceTest
         );
         var good = await StartAsync("good", protocols: isHttp2 ? BackendProtocols.Http2 : BackendProtocols.Http1);
         var time = new FakeTime();
+        using var own = new CancellationTokenSource();
         var client = Connect(
             time,
             options =>
@@ -72,8 +75,18 @@ public sealed class StalledUploadTests : ResilienceTest
             {
                 Version = isHttp2 ? HttpVersion.Version20 : HttpVersion.Version11,
                 VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-                Content = content == "bytes" ? new ByteArrayContent(bytes) : new StreamContent(new MemoryStream(bytes)),
+                Content = content switch
+                {
+                    "bytes" => new ByteArrayContent(bytes),
+                    "a stream" => new StreamContent(new MemoryStream(bytes)),
+                    _ => new OwnTokenContent(bytes, own.Token),
+                },
             };
+            if (request.Content is OwnTokenContent)
+            {
+                request.ConfigureResilience(options => options.IsContentReplayable = true);
+            }
+
             request.Headers.Add("X-Request-Id", $"{i}");
             var (attempts, failure) = await EndOfAsync(client, time, client.Http.SendAsync(request));
             ends.Add(($"{i}", attempts, failure));
@@ -165,5 +178,18 @@ public sealed class StalledUploadTests : ResilienceTest
         await Http2Frames.OpenWindowAsync(socket, 0, token);
         await Http2Frames.OpenWindowAsync(socket, stream, token);
         await Task.Delay(Timeout.Infinite, token);
+    }
+
+    /// <summary>As calls that stream do, whose writes end with the call.</summary>
+    private sealed class OwnTokenContent(byte[] bytes, CancellationToken own) : HttpContent
+    {
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            stream.WriteAsync(bytes, own).AsTask();
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = bytes.Length;
+            return true;
+        }
     }
 }

@@ -61,27 +61,116 @@ public sealed class IdleWriteTests
     }
 
     /// <summary>
-    /// As over HTTP/2, where a write waits for the stream's window: only its token ends it, and once nothing did.
+    /// As over HTTP/2, where a write waits for the stream's window: only its token ends it, and once nothing did; where a
+    /// content gives each write a token of its own, as calls that stream do, for longer.
     /// </summary>
-    [Fact]
-    public async Task Send_WriteThatOnlyItsTokenEnds_GoesElsewhere()
+    [Theory]
+    [InlineData("write")]
+    [InlineData("write with a token of its own")]
+    [InlineData("flush with a token of its own")]
+    public async Task Send_WriteThatOnlyItsTokenEnds_GoesElsewhere(string work)
     {
         using var rig = Rig(2);
-        rig.On(
-                "b1",
-                async (request, token) =>
-                {
-                    using var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
-                    await request.Content!.CopyToAsync(new WindowWire(), stream.Token);
-                    return new HttpResponseMessage();
-                }
-            )
-            .On("b2", Answers.Reading(Answers.Status(201)));
+        rig.On("b1", Window()).On("b2", Answers.Reading(Answers.Status(201)));
+        using var own = new CancellationTokenSource();
+        using var request = Put(HttpMethod.Put);
+        request.Content = new CallContent(
+            async (stream, token) =>
+            {
+                var ending = work == "write" ? token : own.Token;
+                await (
+                    work.StartsWith("flush", StringComparison.Ordinal)
+                        ? stream.FlushAsync(ending)
+                        : stream.WriteAsync(Bytes, ending).AsTask()
+                );
+            }
+        );
+        request.ConfigureResilience(options => options.IsContentReplayable = true);
 
-        using var response = await rig.DriveAsync(rig.SendAsync(Put(HttpMethod.Put)));
+        using var response = await rig.DriveAsync(rig.SendAsync(request));
 
         response.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.ContentStalled, 0);
         rig.Sent.Should().Equal("b1", "b2");
+    }
+
+    /// <summary>
+    /// The write ended by the watch; a content that kept that to itself was once taken for sent whole, and one that waits
+    /// on its thread for a cancellation that nobody had asked for.
+    /// </summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Send_ContentWaitsOnItsThreadOrSwallowsWhatItsWriteEndedBy_IsAStallAllTheSame(
+        bool blocks,
+        bool swallows
+    )
+    {
+        using var rig = Rig(2);
+        rig.On("b1", Window());
+        using var request = Put(HttpMethod.Post);
+        request.Content = new CallContent(
+            async (stream, token) =>
+            {
+                try
+                {
+                    var writing = stream.WriteAsync(Bytes, token).AsTask();
+                    if (blocks)
+                    {
+                        writing.GetAwaiter().GetResult();
+                    }
+
+                    await writing;
+                }
+                catch (OperationCanceledException) when (swallows)
+                {
+                    // As some sources do.
+                }
+            }
+        );
+
+        var sending = Task.Run(() => rig.SendAsync(request));
+        await rig.Time.WhenTimersArmedAsync(1);
+        rig.Time.Advance(Limit);
+
+        var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
+        thrown.Which.InnerException.Should().BeOfType<TimeoutException>();
+        thrown.Which.GetAttempts().Select(each => each.Outcome).Should().Equal(Stalled);
+        rig["b1"].Failures.Should().Be(1);
+        rig.InFlight.Should().Be(0);
+    }
+
+    /// <summary>What a content looks for in the end of its own write is its own token.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Send_ContentEndsAWriteByATokenOfItsOwn_HearsOfThatToken(bool flushes)
+    {
+        using var rig = Rig(1);
+        rig.On("b1", Window());
+        using var own = new CancellationTokenSource();
+        CancellationToken heard = default;
+        using var request = Put(HttpMethod.Put);
+        request.Content = new CallContent(
+            async (stream, _) =>
+            {
+                var writing = flushes ? stream.FlushAsync(own.Token) : stream.WriteAsync(Bytes, own.Token).AsTask();
+                await own.CancelAsync();
+                try
+                {
+                    await writing;
+                }
+                catch (OperationCanceledException exception)
+                {
+                    heard = exception.CancellationToken;
+                }
+            }
+        );
+
+        using var response = await rig.SendAsync(request);
+
+        heard.Should().Be(own.Token);
     }
 
     /// <summary>As over HTTP/2, where a reset ends the content's token first, and then the write says what it was.</summary>
@@ -321,9 +410,40 @@ public sealed class IdleWriteTests
             }
         };
 
+    /// <summary>As over HTTP/2: the content's token is the stream's, not the attempt's.</summary>
+    private static Answer Window() =>
+        async (request, token) =>
+        {
+            using var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
+            await request.Content!.CopyToAsync(new WindowWire(), stream.Token);
+            return new HttpResponseMessage();
+        };
+
+    /// <summary>Sends itself, by whatever tokens it likes.</summary>
+    private sealed class CallContent(Func<Stream, CancellationToken, Task> send) : HttpContent
+    {
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            send(stream, CancellationToken.None);
+
+        protected override Task SerializeToStreamAsync(
+            Stream stream,
+            TransportContext? context,
+            CancellationToken cancellationToken
+        ) => send(stream, cancellationToken);
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+
     /// <summary>A stream without a window, which never comes.</summary>
     private sealed class WindowWire : MemoryStream
     {
+        public override Task FlushAsync(CancellationToken cancellationToken) =>
+            Task.Delay(Timeout.Infinite, cancellationToken);
+
         public override async ValueTask WriteAsync(
             ReadOnlyMemory<byte> buffer,
             CancellationToken cancellationToken = default
