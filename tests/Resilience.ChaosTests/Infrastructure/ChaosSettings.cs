@@ -12,8 +12,14 @@ internal static class ChaosSettings
     /// <summary>The file that a row of a Markdown table is added to for each scenario; none if null.</summary>
     public static readonly string? TableFile = Environment.GetEnvironmentVariable("RESILIENCE_CHAOS_TABLE");
 
-    /// <summary>The seed of the one random script to replay; drawn anew if null.</summary>
-    public static readonly int? Seed = Number("RESILIENCE_CHAOS_SEED");
+    /// <summary>
+    /// What the random scripts are made from: the seed that was asked for; else the long version draws some, and the short
+    /// one, which must fail only for what was changed, always takes the same.
+    /// </summary>
+    public static readonly IReadOnlyList<int> Seeds =
+        Number("RESILIENCE_CHAOS_SEED") is { } seed ? [seed]
+        : IsLong ? [.. Enumerable.Range(0, 4).Select(_ => Random.Shared.Next(1_000_000))]
+        : [261_122];
 
     /// <summary>For how many minutes the soak runs; it is no part of the short version.</summary>
     public static readonly int? SoakMinutes = Number("RESILIENCE_SOAK_MINUTES");

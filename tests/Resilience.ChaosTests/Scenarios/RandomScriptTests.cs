@@ -12,11 +12,7 @@ public sealed class RandomScriptTests(ChaosBackends backends, ITestOutputHelper 
 {
     private static readonly int Steps = ChaosSettings.IsLong ? 6 : 4;
 
-    /// <summary>The seed that was asked for, or new ones.</summary>
-    public static TheoryData<int> Seeds =>
-        ChaosSettings.Seed is { } seed
-            ? [seed]
-            : [.. Enumerable.Range(0, ChaosSettings.IsLong ? 4 : 1).Select(_ => Random.Shared.Next(1_000_000))];
+    public static TheoryData<int> Seeds => [.. ChaosSettings.Seeds];
 
     [Theory]
     [MemberData(nameof(Seeds))]

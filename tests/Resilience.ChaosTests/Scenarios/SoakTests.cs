@@ -39,7 +39,7 @@ public sealed class SoakTests(ChaosBackends backends, ITestOutputHelper output) 
     [Fact]
     public async Task Soak_WhatTheProcessHolds_StaysFlat()
     {
-        var seed = ChaosSettings.Seed ?? Random.Shared.Next(1_000_000);
+        var seed = ChaosSettings.Seeds[0];
         Output.WriteLine($"RESILIENCE_CHAOS_SEED={seed} replays");
         Output.WriteLine(ProcessFigures.Header);
         var run = await BeginAsync("soak", Configure);

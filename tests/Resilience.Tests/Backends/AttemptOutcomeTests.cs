@@ -2,12 +2,14 @@ using System.Runtime.CompilerServices;
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.Backends;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Backends;
 
 public sealed class AttemptOutcomeTests
 {
     [Fact]
+    [Trait("Category", "Property")]
     public void Values_OfAnyOutcome_AreThoseItWasMadeOf()
     {
         var outcomes =
@@ -50,7 +52,7 @@ public sealed class AttemptOutcomeTests
                     changed.Should().Be(made);
                 }
             )
-            .Check(Config.QuickThrowOnFailure);
+            .Check(Properties.Config);
     }
 
     [Fact]

@@ -14,6 +14,7 @@ public sealed class PoolConsistencyTests
     private static readonly string[] Names = RandomWorld.Names;
 
     [Fact]
+    [Trait("Category", "Property")]
     public void AnyScript_AtRestAfterEveryStep_SnapshotEqualsStates() =>
         Prop.ForAll(
                 ArbMap.Default.ArbFor<(PositiveInt What, PositiveInt Which)[]>(),
@@ -28,10 +29,11 @@ public sealed class PoolConsistencyTests
                     }
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+            .Check(Properties.Config.WithMaxTest(300));
 
     /// <summary>Without time to rest the snapshot may lag, but it never leaves out what it must not admit.</summary>
     [Fact]
+    [Trait("Category", "Property")]
     public void AnyScript_WithoutRest_EndsEqualOnceTimePasses() =>
         Prop.ForAll(
                 ArbMap.Default.ArbFor<(PositiveInt What, PositiveInt Which)[]>(),
@@ -49,7 +51,7 @@ public sealed class PoolConsistencyTests
                     world.ShouldBeTrue();
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+            .Check(Properties.Config.WithMaxTest(300));
 
     [Theory]
     [InlineData(1)]

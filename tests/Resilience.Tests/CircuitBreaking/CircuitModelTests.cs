@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.CircuitBreaking;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.CircuitBreaking;
 
@@ -54,16 +55,18 @@ public sealed class CircuitModelTests
     public static TheoryData<string> Names => [.. AllTerms.Keys];
 
     [Theory]
+    [Trait("Category", "Property")]
     [MemberData(nameof(Names))]
     public void AnySequenceOfSteps_BehavesAsTheOracle(string name)
     {
         var terms = AllTerms[name];
 
         Prop.ForAll<byte[]>(steps => new Run(terms).Take(steps))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(600).WithEndSize(250));
+            .Check(Properties.Config.WithMaxTest(600).WithEndSize(250));
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void AnySequenceOfSteps_ComesToEveryState()
     {
         // The sequences are worth something only if they go everywhere.
@@ -100,6 +103,7 @@ public sealed class CircuitModelTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void AnySequenceOfSteps_OpensForEveryReason()
     {
         var reasons = new HashSet<CircuitChangeReason>();

@@ -138,6 +138,7 @@ public sealed class CircuitWindowTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Record_AnyTimesAndOutcomes_SaysWhatAListOfCallsWould()
     {
         Prop.ForAll<byte[]>(steps =>
@@ -165,7 +166,7 @@ public sealed class CircuitWindowTests
                     }
                 }
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(300).WithEndSize(150));
+            .Check(Properties.Config.WithMaxTest(300).WithEndSize(150));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.CircuitBreaking;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.CircuitBreaking;
 
@@ -184,6 +185,7 @@ public sealed class CircuitWordTests
         );
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Steps_AnyWordAtAll_RaiseTheGenerationByOneOnATransitionAndNeverElse_H2() =>
         Prop.ForAll<ulong, int, byte>(
                 (bits, time, choice) =>
@@ -227,7 +229,7 @@ public sealed class CircuitWordTests
                     );
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(2_000));
+            .Check(Properties.Config.WithMaxTest(2_000));
 
     [Theory]
     [InlineData(CircuitState.Closed, true)]
@@ -392,6 +394,7 @@ public sealed class CircuitWordTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void ReportLate_TrialThatSucceeded_CountsAsAFailureInstead()
     {
         var rules = CircuitFixture.Rules(options =>
@@ -444,5 +447,5 @@ public sealed class CircuitWordTests
                 Gen.Choose(0, 999).ToArbitrary(),
                 (start, wait, draw) => property(start, wait, draw / 1_000.0)
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(1_000));
+            .Check(Properties.Config.WithMaxTest(1_000));
 }

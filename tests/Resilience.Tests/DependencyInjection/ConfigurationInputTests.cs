@@ -121,6 +121,7 @@ public sealed class ConfigurationInputTests
         Key.Zip(Value, (key, value) => (key, value)).ArrayOf().Where(all => all.Length <= 8).ToArbitrary();
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Start_AnySettings_IsTakenOrRefusedWithPathsAndReasons() =>
         Prop.ForAll(
                 Settings,
@@ -142,9 +143,10 @@ public sealed class ConfigurationInputTests
                     }
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(400));
+            .Check(Properties.Config.WithMaxTest(400));
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Reload_AnySequence_NeverThrowsAndTheLastGoodOneIsInForce() =>
         Prop.ForAll(
                 Settings.Generator.ArrayOf().Where(all => all.Length <= 5).ToArbitrary(),
@@ -186,7 +188,7 @@ public sealed class ConfigurationInputTests
                     }
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+            .Check(Properties.Config.WithMaxTest(200));
 
     [Fact]
     public void Path_OfWhatIsRefused_IsInTheMessage()

@@ -2,6 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.Backends;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
@@ -244,6 +245,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Send_AnyMixOfBackends_SucceedsWhenOneCanAnswerWithinTheAttempts()
     {
         // 0 answers, 1 refuses the connection, 2 fails after the request may have been processed.
@@ -275,7 +277,7 @@ public sealed class FailoverTests
                     rig.InFlight.Should().Be(0);
                 }
             )
-            .Check(Config.QuickThrowOnFailure);
+            .Check(Properties.Config);
     }
 
     private static HttpResponseMessage? Try(Func<HttpResponseMessage> send)

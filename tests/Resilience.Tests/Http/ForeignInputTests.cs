@@ -18,7 +18,7 @@ namespace Resilience.Tests.Http;
 /// </summary>
 public sealed class ForeignInputTests
 {
-    private static readonly Config Thorough = Config.QuickThrowOnFailure.WithMaxTest(500);
+    private static readonly Config Thorough = Properties.Config.WithMaxTest(500);
 
     /// <summary>What values of Retry-After are made of, well-made and broken.</summary>
     private static Gen<string> RetryAfterPiece =>
@@ -55,6 +55,7 @@ public sealed class ForeignInputTests
         RetryAfterPiece.ArrayOf().Where(values => values.Length < 4).ToArbitrary();
 
     [Fact]
+    [Trait("Category", "Property")]
     public void RetryAfter_AnyValues_AreATimeThatIsNotNegativeOrNone() =>
         Prop.ForAll(
                 RetryAfterValues,
@@ -91,6 +92,7 @@ public sealed class ForeignInputTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void RetryAfter_AnyValues_TheOtherBackendAnswersAndNobodyCoolsForLong() =>
         Prop.ForAll(
                 RetryAfterValues,
@@ -115,6 +117,7 @@ public sealed class ForeignInputTests
 
     /// <summary>Every status that a response can have, with a reason and headers of any content, retried or not.</summary>
     [Fact]
+    [Trait("Category", "Property")]
     public void Status_Any_IsClassifiedAndComesToTheCallerOrIsRetried() =>
         Prop.ForAll<NonNull<string>, NonNull<string>[]>(
                 (reason, values) =>
@@ -147,9 +150,10 @@ public sealed class ForeignInputTests
                     }
                 }
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(4).WithStartSize(20));
+            .Check(Properties.Config.WithMaxTest(4).WithStartSize(20));
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Headers_Any_ComeToTheCallerAsTheyAre() =>
         Prop.ForAll<NonNull<string>, NonNull<string>[], NonNull<string>>(
                 (reason, values, body) =>
@@ -191,6 +195,7 @@ public sealed class ForeignInputTests
 
     /// <summary>Whatever the path says, the request goes to the backend and nowhere else, with the base path before it.</summary>
     [Fact]
+    [Trait("Category", "Property")]
     public void Address_AnyPath_StaysOnItsBackend() =>
         Prop.ForAll(
                 Paths,
@@ -251,6 +256,7 @@ public sealed class ForeignInputTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void ProbeAddress_AnyPath_StaysOnItsBackend() =>
         Prop.ForAll(
                 Paths,
@@ -276,6 +282,7 @@ public sealed class ForeignInputTests
     /// by a probe that has the host of its own.
     /// </summary>
     [Fact]
+    [Trait("Category", "Property")]
     public void Definition_AnyAddressAndHost_IsUsableOrRefusedInWords() =>
         Prop.ForAll(
                 Hosts,

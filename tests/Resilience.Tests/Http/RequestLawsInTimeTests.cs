@@ -22,6 +22,7 @@ public sealed class RequestLawsInTimeTests
     private static readonly (ulong Seed, ulong Gamma) Everywhere = (20261122, 4711);
 
     [Theory]
+    [Trait("Category", "Property")]
     [InlineData(1, 10)]
     [InlineData(2, 10)]
     [InlineData(4, 10)]
@@ -31,9 +32,10 @@ public sealed class RequestLawsInTimeTests
             {
                 Play(backends, retriesPerSecond, script);
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithEndSize(150));
+            .Check(Properties.Config.WithMaxTest(200).WithEndSize(150));
 
     [Fact]
+    [Trait("Category", "Property")]
     public void AnyScript_ComesToEveryMoment()
     {
         // The scripts are worth something only if they go everywhere.

@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using Resilience.Backends;
 using Resilience.Http;
 using Resilience.Retries;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
@@ -17,6 +18,7 @@ public sealed class RequestLawsTests
     private static readonly TimeSpan Total = TimeSpan.FromSeconds(30);
 
     [Theory]
+    [Trait("Category", "Property")]
     [InlineData(1, 10)]
     [InlineData(3, 10)]
     [InlineData(5, 10)]
@@ -27,7 +29,7 @@ public sealed class RequestLawsTests
                 using var run = new Run(backends, retriesPerSecond, script);
                 run.Play();
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithEndSize(150));
+            .Check(Properties.Config.WithMaxTest(200).WithEndSize(150));
 
     private enum Deed
     {

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Primitives;
 
@@ -101,6 +102,7 @@ public sealed class BackoffTests
         );
 
     [Theory]
+    [Trait("Category", "Property")]
     [InlineData(0.0, 900)]
     [InlineData(0.5, 1_000)]
     [InlineData(0.99999, 1_100)]
@@ -128,7 +130,7 @@ public sealed class BackoffTests
                         TimeSpan.FromMilliseconds(each.cap)
                     )
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(2_000));
+            .Check(Properties.Config.WithMaxTest(2_000));
 
     private static void ForAllJitters(Func<TimeSpan, double, double, bool> property) =>
         Prop.ForAll(
@@ -137,5 +139,5 @@ public sealed class BackoffTests
                 Gen.Choose(0, 9_999).ToArbitrary(),
                 (ticks, jitter, draw) => property(TimeSpan.FromTicks(ticks), jitter / 100.0, draw / 10_000.0)
             )
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(2_000));
+            .Check(Properties.Config.WithMaxTest(2_000));
 }

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Primitives;
 
@@ -36,6 +37,7 @@ public sealed class LatencyHistogramTests
 
     /// <summary>Against the sorted list, whatever the times.</summary>
     [Fact]
+    [Trait("Category", "Property")]
     public void Quantiles_AnyTimes_AreThoseOfTheSortedList()
     {
         Prop.ForAll<NonEmptyArray<PositiveInt>, int>(
@@ -54,7 +56,7 @@ public sealed class LatencyHistogramTests
                     return Math.Abs(found - exact) <= exact * 0.07;
                 }
             )
-            .Check(Config.QuickThrowOnFailure);
+            .Check(Properties.Config);
     }
 
     [Fact]

@@ -175,6 +175,7 @@ public sealed class RetryBudgetTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void TryWithdraw_AnySequence_NeverExceedsTheTermsWithinOneWindow() =>
         Prop.ForAll<byte[]>(steps =>
             {
@@ -207,7 +208,7 @@ public sealed class RetryBudgetTests
 
                 return budget.Balance == (int)(5 + (0.2 * requests) - retries);
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(500).WithEndSize(200));
+            .Check(Properties.Config.WithMaxTest(500).WithEndSize(200));
 
     [Theory]
     [InlineData(0)]

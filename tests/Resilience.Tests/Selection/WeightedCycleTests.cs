@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Resilience.Selection;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Selection;
 
@@ -115,6 +116,7 @@ public sealed class WeightedCycleTests
     }
 
     [Fact]
+    [Trait("Category", "Property")]
     public void Create_ScaledDown_KeepsTheProportions()
     {
         // 101 · 999 + 1,000 turns are too many.
@@ -169,6 +171,6 @@ public sealed class WeightedCycleTests
             select choices.Select(choice => kinds[choice]).ToArray();
         var any = from weights in Gen.Choose(1, 40).NonEmptyListOf() select weights.ToArray();
         Prop.ForAll(Gen.OneOf(few, any).ToArbitrary(), property)
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(300).WithEndSize(30));
+            .Check(Properties.Config.WithMaxTest(300).WithEndSize(30));
     }
 }
