@@ -45,7 +45,7 @@ internal static class PoolEventMetrics
                 Instruments.Reloads.Add(
                     1,
                     new(TelemetryNames.PoolTag, item.Pool),
-                    new(TelemetryNames.ResultTag, reloaded.Problems.Count == 0 ? "success" : "failure")
+                    new(TelemetryNames.ResultTag, Results.Of(reloaded.Problems.Count == 0))
                 );
                 break;
         }

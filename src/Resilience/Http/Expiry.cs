@@ -16,6 +16,9 @@ internal enum Expiry : byte
 /// <summary>What is called how when the time is up.</summary>
 internal static class Expiries
 {
+    /// <summary>Whether it was the time of the whole request, of which an attempt gets what is left.</summary>
+    public static bool IsWholeRequests(this Expiry expiry) => expiry is Expiry.Total or Expiry.Deadline;
+
     /// <summary>The limit that has ended the attempt, and the setting that it comes from, for messages.</summary>
     public static (string Name, string Setting) Limit(this Expiry expiry) =>
         expiry switch

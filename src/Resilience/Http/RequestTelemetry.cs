@@ -56,16 +56,17 @@ internal static class RequestTelemetry
     /// <param name="number">Which attempt of the request it was, without those that never reached their backend.</param>
     /// <param name="span">The attempt's span, which ends here.</param>
     /// <param name="hasResponse">Whether it was answered.</param>
-    public static void RecordAttempt(BackendLease lease, int number, Activity? span, bool hasResponse)
+    /// <param name="expiry">Whose time was up, if it was not answered for that.</param>
+    public static void RecordAttempt(BackendLease lease, int number, Activity? span, bool hasResponse, Expiry expiry)
     {
         var backend = lease.Backend;
         var pool = backend.Pool;
         if (span is not null)
         {
-            span.SetTag(TelemetryNames.ResultTag, ResultOf(lease.Outcome));
+            span.SetTag(TelemetryNames.ResultTag, RequestResults.Of(lease.Outcome.Failure));
             span.SetStatus(
                 hasResponse && !lease.Outcome.IsFailure ? ActivityStatusCode.Unset : ActivityStatusCode.Error,
-                hasResponse ? null : lease.Outcome.ToString()
+                hasResponse ? null : InWords(lease.Outcome, expiry)
             );
             Stop(pool, span);
         }
@@ -81,7 +82,7 @@ internal static class RequestTelemetry
                         lease.Duration.TotalSeconds,
                         new(TelemetryNames.PoolTag, lease.Backend.Pool.Name),
                         new(TelemetryNames.BackendTag, lease.Backend.Name),
-                        new(TelemetryNames.ResultTag, ResultOf(lease.Outcome))
+                        new(TelemetryNames.ResultTag, RequestResults.Of(lease.Outcome.Failure))
                     )
             );
         }
@@ -118,11 +119,11 @@ internal static class RequestTelemetry
 
         if (pool.Logger.IsEnabled(LogLevel.Debug))
         {
-            WriteAttempt(lease, number);
+            WriteAttempt(lease, number, expiry);
         }
     }
 
-    private static void WriteAttempt(BackendLease lease, int number)
+    private static void WriteAttempt(BackendLease lease, int number, Expiry expiry)
     {
         var (logger, pool, backend) = (lease.Backend.Pool.Logger, lease.Backend.Pool.Name, lease.Backend.Name);
         if (lease.Outcome.Failure == FailureKind.None)
@@ -132,9 +133,18 @@ internal static class RequestTelemetry
         }
         else
         {
-            LogMessages.AttemptFailed(logger, pool, number, backend, lease.Outcome.ToString());
+            LogMessages.AttemptFailed(logger, pool, number, backend, InWords(lease.Outcome, expiry));
         }
     }
+
+    /// <summary>
+    /// An outcome is the same, and neutral, whether the caller left or the whole request's time was up; whoever reads of it
+    /// looks for the reason elsewhere.
+    /// </summary>
+    private static string InWords(in AttemptOutcome outcome, Expiry expiry) =>
+        outcome.Failure == FailureKind.Cancelled && expiry.IsWholeRequests()
+            ? $"cut by the request's {expiry.Limit().Name}"
+            : outcome.ToString();
 
     /// <summary>An attempt that could have helped is not made.</summary>
     /// <param name="number">Which attempt of the request failed.</param>
@@ -186,22 +196,17 @@ internal static class RequestTelemetry
         Stop(pool, span);
     }
 
-    /// <param name="nothingSent">Why no backend was even looked for.</param>
+    /// <param name="result">One of <see cref="RequestResults"/>.</param>
     /// <param name="span">The request's span, which its own layer ends.</param>
     public static void RecordRequest(
         BackendPool pool,
         long startedAt,
         BackendLease? last,
         bool isDelivered,
-        bool isCancelled,
-        string? nothingSent,
+        string result,
         Activity? span
     )
     {
-        var result =
-            isCancelled && !isDelivered ? "cancelled"
-            : last is null ? nothingSent ?? "no_backend"
-            : ResultOf(last.Outcome);
         span?.SetTag(TelemetryNames.BackendTag, last?.Backend.Name)
             .SetTag(TelemetryNames.ResultTag, result)
             .SetTag(TelemetryNames.AttemptsTag, Attempts.CountOf(last))
@@ -209,7 +214,7 @@ internal static class RequestTelemetry
                 isDelivered && last is { Outcome.IsFailure: false }
                     ? ActivityStatusCode.Unset
                     : ActivityStatusCode.Error,
-                isDelivered ? null : span.StatusDescription ?? WhyOf(last, isCancelled)
+                isDelivered ? null : span.StatusDescription ?? WhyOf(last, result)
             );
         if (Instruments.RequestDuration.Enabled)
         {
@@ -227,8 +232,8 @@ internal static class RequestTelemetry
         }
     }
 
-    private static string? WhyOf(BackendLease? last, bool isCancelled) =>
-        isCancelled ? "cancelled"
+    private static string? WhyOf(BackendLease? last, string result) =>
+        result == RequestResults.Cancelled ? result
         : last is { Outcome.Failure: not FailureKind.None } ? last.Outcome.ToString()
         : null;
 
@@ -255,26 +260,4 @@ internal static class RequestTelemetry
             Activity.Current = span.Parent;
         }
     }
-
-    /// <summary>A bounded set of words; statuses are not among them.</summary>
-    private static string ResultOf(in AttemptOutcome outcome) =>
-        outcome.Failure switch
-        {
-            FailureKind.None => "success",
-            FailureKind.Connect => "connect",
-            FailureKind.NameResolution => "name_resolution",
-            FailureKind.Tls => "tls",
-            FailureKind.ConnectTimeout => "connect_timeout",
-            FailureKind.StreamRefused => "stream_refused",
-            FailureKind.ConnectionLost => "connection_lost",
-            FailureKind.MalformedResponse => "malformed_response",
-            FailureKind.AttemptTimeout => "attempt_timeout",
-            FailureKind.ContentStalled => "content_stalled",
-            FailureKind.Status => "status",
-            FailureKind.Body => "body",
-            FailureKind.BodyStalled => "body_stalled",
-            FailureKind.Cancelled => "cancelled",
-            FailureKind.Request => "request",
-            _ => "other",
-        };
 }

@@ -176,6 +176,7 @@ internal sealed class ResilientCall
                 _callerToken.IsCancellationRequested ? Expiry.Caller
                 : _isAmbientDeadline ? Expiry.Deadline
                 : Expiry.Total;
+            CountTimeout();
             throw Surface(exception);
         }
         finally
@@ -248,14 +249,10 @@ internal sealed class ResilientCall
             lease.Report(outcome);
         }
 
-        if (_expiry.TimeoutKind(outcome) is { } timeout)
-        {
-            RequestTelemetry.RecordTimeout(_pool, timeout);
-        }
-
+        CountTimeout(outcome);
         var span = _attemptSpan;
         _attemptSpan = null;
-        RequestTelemetry.RecordAttempt(lease, _attempts, span, hasResponse: _response is not null);
+        RequestTelemetry.RecordAttempt(lease, _attempts, span, hasResponse: _response is not null, _expiry);
     }
 
     /// <summary>Whether the last attempt's result is the request's, because none may follow.</summary>
@@ -386,15 +383,7 @@ internal sealed class ResilientCall
             RequestTelemetry.AbandonAttempt(_pool, _attemptSpan);
         }
 
-        RequestTelemetry.RecordRequest(
-            _pool,
-            _startedAt,
-            _lease,
-            _isDelivered,
-            isCancelled: _callerToken.IsCancellationRequested,
-            nothingSent: _lease is null ? ReasonToSendNothing() : null,
-            Span
-        );
+        RequestTelemetry.RecordRequest(_pool, _startedAt, _lease, _isDelivered, Result(), Span);
         Forget();
         ObjectPool<ResilientCall>.TryGiveBack(this);
     }
@@ -430,11 +419,26 @@ internal sealed class ResilientCall
                 : Expiry.Total
         : Expiry.Attempt;
 
-    private string? ReasonToSendNothing() =>
-        _expiry is Expiry.Deadline or Expiry.Total ? TimeoutKinds.Deadline
-        : _hasContentFailed ? "request"
-        : _overload != Overload.None ? "overloaded"
-        : null;
+    /// <summary>What came of the request, in the words of its metric.</summary>
+    private string Result() =>
+        _isDelivered ? RequestResults.Of(_lease!.Outcome.Failure)
+        // Before the caller's leaving, which came later if it came too.
+        : _expiry.IsWholeRequests() ? RequestResults.Deadline
+        : _callerToken.IsCancellationRequested ? RequestResults.Cancelled
+        : _lease is not null ? RequestResults.Of(_lease.Outcome.Failure)
+        : _hasContentFailed ? RequestResults.Request
+        : _overload != Overload.None ? RequestResults.Overloaded
+        : RequestResults.NoBackend;
+
+    /// <summary>Counts the time that was up, if one was, by its kind.</summary>
+    /// <param name="outcome">The attempt's, if it was one that ended.</param>
+    private void CountTimeout(in AttemptOutcome outcome = default)
+    {
+        if (_expiry.TimeoutKind(outcome) is { } timeout)
+        {
+            RequestTelemetry.RecordTimeout(_pool, timeout);
+        }
+    }
 
     private AttemptOutcome Classify() =>
         _expiry switch
@@ -617,7 +621,7 @@ internal sealed class ResilientCall
 
         _callerToken.ThrowIfCancellationRequested();
         _expiry = _isAmbientDeadline ? Expiry.Deadline : Expiry.Total;
-        RequestTelemetry.RecordTimeout(_pool, TimeoutKinds.Deadline);
+        CountTimeout();
         throw TimedOut(cause: null);
     }
 

@@ -2,11 +2,13 @@ using System.Net;
 using System.Text;
 using Resilience.Backends;
 using Resilience.Http;
+using Resilience.Tests.Infrastructure;
 using Resilience.Timeouts;
 
 namespace Resilience.Tests.Http;
 
 /// <summary>What is read into memory on demand can be sent again, or asked for again (R27, laws 1 and 2).</summary>
+[Collection(HttpTelemetryCollection.Name)]
 public sealed class BufferingTests
 {
     [Theory]
@@ -46,13 +48,14 @@ public sealed class BufferingTests
         rig.Sent.Should().Equal("b1");
     }
 
-    /// <summary>Law 10: what could not be answered in time is not sent.</summary>
+    /// <summary>Law 10: what could not be answered in time is not sent. R99: it is counted by what ended it.</summary>
     [Theory]
-    [InlineData(true, "ambient deadline (Deadline.Current)")]
-    [InlineData(false, "total timeout (Timeouts:Total)")]
-    public async Task Request_ReadByTheLastOfItsTime_IsNotSent(bool isAmbient, string limit)
+    [InlineData(true, "ambient deadline (Deadline.Current)", "deadline")]
+    [InlineData(false, "total timeout (Timeouts:Total)", "total")]
+    public async Task Request_ReadByTheLastOfItsTime_IsNotSent(bool isAmbient, string limit, string kind)
     {
-        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100);
+        using var metrics = new MetricRecord("read-late");
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100, name: "read-late");
         var time = TimeSpan.FromSeconds(1);
         using var deadline = isAmbient ? Deadline.Begin(time, rig.Time) : null;
         var slow = new ScriptedStream("hello"u8.ToArray())
@@ -61,12 +64,18 @@ public sealed class BufferingTests
         };
         var content = new StreamContent(slow) { Headers = { ContentLength = 5 } };
 
-        var sending = () => rig.SendAsync(HttpRig.Post(content).Within(isAmbient ? 2 * time : time));
+        var sending = () => rig.SendAsync(Put("read-late", content).Within(isAmbient ? 2 * time : time));
 
         var thrown = await sending.Should().ThrowAsync<TaskCanceledException>();
         thrown.Which.InnerException.Should().BeOfType<TimeoutException>();
         thrown.Which.Message.Should().Contain(limit);
         rig.Sent.Should().BeEmpty();
+        (await metrics.WhenHeardAsync(2))
+            .Should()
+            .Equal(
+                $"resilience.timeouts 1 [resilience.timeout={kind}]",
+                "resilience.request.duration 0.991 [resilience.result=deadline]"
+            );
     }
 
     [Theory]
@@ -88,21 +97,50 @@ public sealed class BufferingTests
         rig.Pool.Backends.Should().OnlyContain(backend => backend.Failures == 0 && backend.InFlight == 0);
     }
 
-    [Fact]
-    public async Task Request_ContentNeverEnds_EndsWithTheTotalTimeout()
+    [Theory]
+    [InlineData(true, "Deadline.Current", "deadline")]
+    [InlineData(false, "Timeouts:Total", "total")]
+    public async Task Request_ContentNeverEnds_EndsWithItsTime(bool isAmbient, string limit, string kind) // R99
     {
-        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100);
+        using var metrics = new MetricRecord("read-on");
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100, name: "read-on");
+        var time = TimeSpan.FromSeconds(isAmbient ? 20 : 30);
+        using var deadline = isAmbient ? Deadline.Begin(time, rig.Time) : null;
         var body = new ScriptedStream { IsHanging = true };
         var content = new StreamContent(body);
         content.Headers.ContentLength = 5;
 
-        var sending = rig.SendAsync(new HttpRequestMessage(HttpMethod.Put, "http://catalog/") { Content = content });
+        var sending = rig.SendAsync(Put("read-on", content));
         await body.WhenHanging;
-        rig.Time.Advance(TimeSpan.FromSeconds(30));
+        rig.Time.Advance(time);
 
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
-        thrown.Which.Message.Should().Contain("Timeouts:Total");
+        thrown.Which.Message.Should().Contain(limit);
         rig.Sent.Should().BeEmpty();
+        (await metrics.WhenHeardAsync(2))
+            .Should()
+            .Equal(
+                $"resilience.timeouts 1 [resilience.timeout={kind}]",
+                $"resilience.request.duration {time.TotalSeconds} [resilience.result=deadline]"
+            );
+    }
+
+    [Fact]
+    public async Task Request_CallerLeavesWhileItsContentIsRead_IsNoTimeout() // law 3
+    {
+        using var metrics = new MetricRecord("read-left");
+        using var rig = new HttpRig(1, options => options.BufferRequestsUpTo = 100, name: "read-left");
+        using var source = new CancellationTokenSource();
+        var body = new ScriptedStream { IsHanging = true };
+        var content = new StreamContent(body);
+        content.Headers.ContentLength = 5;
+
+        var sending = rig.SendAsync(Put("read-left", content), token: source.Token);
+        await body.WhenHanging;
+        await source.CancelAsync();
+
+        await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
+        (await metrics.WhenHeardAsync(1)).Should().Equal("resilience.request.duration 0 [resilience.result=cancelled]");
     }
 
     [Fact]
@@ -276,6 +314,9 @@ public sealed class BufferingTests
         setResponse.Should().Throw<ArgumentOutOfRangeException>();
         creating.Should().Throw<ArgumentException>().WithMessage("*BufferRequestsUpTo*");
     }
+
+    private static HttpRequestMessage Put(string pool, HttpContent content) =>
+        new(HttpMethod.Put, $"http://{pool}/") { Content = content };
 
     private static StreamContent OneShot(byte[] bytes)
     {

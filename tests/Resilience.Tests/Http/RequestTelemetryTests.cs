@@ -115,6 +115,92 @@ public sealed class RequestTelemetryTests
             .Equal("resilience.request.duration 0 [resilience.pool=catalog, resilience.result=no_backend]");
     }
 
+    /// <summary>
+    /// Nobody left: an alert must see a service that hangs for longer than its callers wait. Of its backend nothing is known
+    /// all the same, unless it was given all of an attempt's time.
+    /// </summary>
+    [Theory]
+    [InlineData("total", 5, "cancelled", "Timeouts:Total")]
+    [InlineData("total", 10, "attempt_timeout", "Timeouts:Total")]
+    [InlineData("deadline", 5, "cancelled", "Deadline.Current")]
+    public async Task Request_EndedByItsOwnTime_IsNotCalledCancelled(
+        string by,
+        int seconds,
+        string attempt,
+        string setting
+    )
+    {
+        using var activities = new Activities(TelemetryNames.ActivitySource);
+        using var loggers = new CollectingLoggerFactory();
+        using var metrics = new Metrics();
+        using var rig = new HttpRig(loggers: loggers).On("b1", Answers.Hang);
+        var time = TimeSpan.FromSeconds(seconds);
+        using var deadline = by == "deadline" ? Deadline.Begin(time, rig.Time) : null;
+
+        var sending = rig.SendAsync(by == "total" ? HttpRig.Get().Within(time) : HttpRig.Get());
+        rig.Time.Advance(time);
+        await Task.WhenAny(sending);
+
+        metrics
+            .Lines.Should()
+            .Equal(
+                $"resilience.attempt.duration {seconds} [resilience.pool=catalog, resilience.backend=b1, resilience.result={attempt}]",
+                $"resilience.request.duration {seconds} [resilience.pool=catalog, resilience.result=deadline]"
+            );
+        var request = activities.Requests.Should().ContainSingle().Subject;
+        request.GetTagItem("resilience.result").Should().Be("deadline");
+        request.StatusDescription.Should().Contain(setting);
+        activities.Attempts.Should().ContainSingle().Which.StatusDescription.Should().NotBe("cancelled");
+        loggers.Entries.Should().NotContain(entry => entry.Message.Contains("cancelled"));
+    }
+
+    [Fact]
+    public async Task Request_CancelledInAnAttempt_IsCalledCancelled() // law 3
+    {
+        using var loggers = new CollectingLoggerFactory();
+        using var metrics = new Metrics();
+        using var rig = new HttpRig(loggers: loggers).On("b1", Answers.Hang);
+        using var source = new CancellationTokenSource();
+
+        var sending = rig.SendAsync(source.Token);
+        await source.CancelAsync();
+        await Task.WhenAny(sending);
+
+        metrics.Lines.Should().HaveCount(2).And.OnlyContain(line => line.EndsWith("result=cancelled]"));
+        loggers
+            .Entries.Where(entry => entry.Message.Contains("attempt"))
+            .Should()
+            .ContainSingle()
+            .Which.Message.Should()
+            .Be("Pool catalog: attempt 1 on b1 failed: cancelled");
+    }
+
+    /// <summary>The exception tells of the total timeout, and so does the metric.</summary>
+    [Fact]
+    public async Task Request_CallerLeavesWhenItsTimeWasUpAlready_IsNotCalledCancelled()
+    {
+        using var source = new CancellationTokenSource();
+        using var metrics = new MetricRecord("parted")
+        {
+            Heard = line =>
+            {
+                if (line.StartsWith("resilience.attempt.duration", StringComparison.Ordinal))
+                {
+                    source.Cancel();
+                }
+            },
+        };
+        using var rig = new HttpRig(name: "parted").On("b1", Answers.Hang);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "http://parted/");
+
+        var sending = rig.SendAsync(request.Within(TimeSpan.FromSeconds(5)), token: source.Token);
+        rig.Time.Advance(TimeSpan.FromSeconds(5));
+
+        var thrown = await sending.Invoking(task => task).Should().ThrowAsync<TaskCanceledException>();
+        thrown.Which.InnerException.Should().BeOfType<TimeoutException>();
+        (await metrics.WhenHeardAsync(3))[^1].Should().Be("resilience.request.duration 5 [resilience.result=deadline]");
+    }
+
     [Fact]
     public async Task Metrics_CancelledInTheBackoff_TheRequestIsCancelledWhateverItsLastAttemptWas() // law 3
     {

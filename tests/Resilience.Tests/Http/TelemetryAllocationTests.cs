@@ -52,17 +52,16 @@ public sealed class TelemetryAllocationTests
     {
         for (var i = 0; i < times; i++)
         {
-            RequestTelemetry.RecordAttempt(first, 1, span: null, hasResponse: false);
+            RequestTelemetry.RecordAttempt(first, 1, span: null, hasResponse: false, Expiry.None);
             RequestTelemetry.RecordSuppression(first, 1, SuppressionReasons.Budget);
             RequestTelemetry.RecordTimeout(rig.Pool, TimeoutKinds.Attempt);
-            RequestTelemetry.RecordAttempt(second, 2, span: null, hasResponse: true);
+            RequestTelemetry.RecordAttempt(second, 2, span: null, hasResponse: true, Expiry.None);
             RequestTelemetry.RecordRequest(
                 rig.Pool,
                 startedAt: 0,
                 second,
                 isDelivered: true,
-                isCancelled: false,
-                nothingSent: null,
+                RequestResults.Of(second.Outcome.Failure),
                 span: null
             );
         }

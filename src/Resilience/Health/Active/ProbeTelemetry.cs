@@ -132,7 +132,7 @@ internal sealed class ProbeTelemetry(string pool, Clock clock, ILoggerFactory? l
                 result.Duration.TotalSeconds,
                 new(TelemetryNames.PoolTag, pool),
                 new(TelemetryNames.BackendTag, backend.Name),
-                new(TelemetryNames.ResultTag, result.IsSuccess ? "success" : "failure")
+                new(TelemetryNames.ResultTag, Results.Of(result.IsSuccess))
             );
         }
     }
