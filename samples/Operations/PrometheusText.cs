@@ -13,8 +13,6 @@ internal sealed class PrometheusText : IDisposable
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private static readonly double[] Bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
     private readonly Lock _gate = new();
     private readonly MeterListener _listener = new();
     private readonly SortedDictionary<string, Family> _families = new(StringComparer.Ordinal);
@@ -78,6 +76,7 @@ internal sealed class PrometheusText : IDisposable
                 instrument is Histogram<double> ? "histogram"
                 : instrument is Counter<long> ? "counter"
                 : "gauge";
+            // What is counted stands in braces, and not in the name.
             var unit = instrument.Unit == "s" ? "_seconds" : "";
             var name = NameOf(instrument.Name) + unit + (type == "counter" ? "_total" : "");
             if (!_families.TryGetValue(name, out var family))
@@ -88,12 +87,16 @@ internal sealed class PrometheusText : IDisposable
             var key = labels.ToString();
             if (!family.Series.TryGetValue(key, out var series))
             {
-                family.Series[key] = series = new Series(key);
+                family.Series[key] = series = new Series(key, BoundsOf(instrument));
             }
 
             series.Add(value, type, isPresent: instrument.IsObservable);
         }
     }
+
+    /// <summary>The buckets that the instrument advises; every histogram of the library's does.</summary>
+    private static IReadOnlyList<double> BoundsOf(Instrument instrument) =>
+        (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries ?? [];
 
     private static string NameOf(string name) => name.Replace('.', '_');
 
@@ -105,9 +108,9 @@ internal sealed class PrometheusText : IDisposable
         public SortedDictionary<string, Series> Series { get; } = new(StringComparer.Ordinal);
     }
 
-    private sealed class Series(string labels)
+    private sealed class Series(string labels, IReadOnlyList<double> bounds)
     {
-        private readonly long[] _buckets = new long[Bounds.Length + 1];
+        private readonly long[] _buckets = new long[bounds.Count + 1];
         private double _value;
         private long _count;
 
@@ -118,8 +121,7 @@ internal sealed class PrometheusText : IDisposable
             _count++;
             if (type == "histogram")
             {
-                var bucket = Array.FindIndex(Bounds, bound => value <= bound);
-                _buckets[bucket < 0 ? Bounds.Length : bucket]++;
+                _buckets[bounds.TakeWhile(bound => value > bound).Count()]++;
             }
         }
 
@@ -132,10 +134,10 @@ internal sealed class PrometheusText : IDisposable
             }
 
             var sum = 0L;
-            for (var i = 0; i <= Bounds.Length; i++)
+            for (var i = 0; i <= bounds.Count; i++)
             {
                 sum += _buckets[i];
-                var bound = i < Bounds.Length ? Bounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
+                var bound = i < bounds.Count ? bounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
                 text.Append(CultureInfo.InvariantCulture, $"{name}_bucket{{{labels},le=\"{bound}\"}} {sum}\n");
             }
 

@@ -5,7 +5,8 @@ namespace Resilience.Telemetry;
 
 /// <summary>
 /// The meter's instruments and the activity source. Durations in seconds; tags bounded to pool, backend and result.
-/// Recording allocates nothing, and nothing is recorded while nobody listens.
+/// Recording allocates nothing, and nothing is recorded while nobody listens. What counts, and flags, have units in braces:
+/// the unit "1" of a gauge would end its name with <c>_ratio</c> in Prometheus.
 /// </summary>
 internal static class Instruments
 {
@@ -22,22 +23,40 @@ internal static class Instruments
 
     private static readonly Meter Meter = new(TelemetryNames.Meter);
 
+    /// <summary>
+    /// Bounds in seconds, those of the platform's own <c>http.client.request.duration</c>. Exporters whose own are made for
+    /// milliseconds would put all durations into one bucket.
+    /// </summary>
+    private static readonly InstrumentAdvice<double> Durations = new()
+    {
+        HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+    };
+
+    /// <summary>The same, and what several attempts and waits may take together: 30 s by default.</summary>
+    private static readonly InstrumentAdvice<double> LongDurations = new()
+    {
+        HistogramBucketBoundaries = [.. Durations.HistogramBucketBoundaries!, 15, 30, 60],
+    };
+
     public static readonly Histogram<double> RequestDuration = Meter.CreateHistogram<double>(
         TelemetryNames.RequestDuration,
         "s",
-        "Time of a request through a pool until its response headers, with all attempts and waits."
+        "Time of a request through a pool until its response headers, with all attempts and waits.",
+        advice: LongDurations
     );
 
     public static readonly Histogram<double> AttemptDuration = Meter.CreateHistogram<double>(
         TelemetryNames.AttemptDuration,
         "s",
-        "Time of one attempt on one backend until its response headers or its failure."
+        "Time of one attempt on one backend until its response headers or its failure.",
+        advice: Durations
     );
 
     public static readonly Histogram<double> ProbeDuration = Meter.CreateHistogram<double>(
         TelemetryNames.ProbeDuration,
         "s",
-        "Time of one health probe."
+        "Time of one health probe.",
+        advice: Durations
     );
 
     public static readonly Counter<long> SkippedProbes = Meter.CreateCounter<long>(
@@ -73,7 +92,8 @@ internal static class Instruments
     public static readonly Histogram<double> QueueDuration = Meter.CreateHistogram<double>(
         TelemetryNames.QueueDuration,
         "s",
-        "Time that a request waited for a backend, by what ended the wait."
+        "Time that a request waited for a backend, by what ended the wait.",
+        advice: LongDurations
     );
 
     public static readonly Counter<long> QueueRefusals = Meter.CreateCounter<long>(
@@ -135,14 +155,14 @@ internal static class Instruments
     public static readonly ObservableGauge<long> Circuits = Meter.CreateObservableGauge(
         TelemetryNames.Circuits,
         static () => Pools.Observe(PoolGauge.Circuits),
-        "1",
+        "{circuit}",
         "1 with the state of a backend's circuit."
     );
 
     public static readonly ObservableGauge<long> FailOpen = Meter.CreateObservableGauge(
         TelemetryNames.FailOpen,
         static () => Pools.Observe(PoolGauge.FailOpen),
-        "1",
+        "{pool}",
         "1 while a pool ignores health verdicts, else 0."
     );
 
