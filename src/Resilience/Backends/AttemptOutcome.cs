@@ -146,7 +146,7 @@ public readonly record struct AttemptOutcome(
     /// <summary>Whether the backend is to blame, by its circuit's or its passive rules' standards.</summary>
     public bool IsFailure => Kind is OutcomeKind.Failure or OutcomeKind.ApplicationFailure;
 
-    /// <summary>In words, for logs and exceptions: <c>connection refused or unreachable</c>, <c>status 503</c>.</summary>
+    /// <summary>In words, for logs and exceptions: <c>no connection</c>, <c>status 503</c>.</summary>
     public override string ToString() =>
         Failure switch
         {

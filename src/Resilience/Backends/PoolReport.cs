@@ -36,7 +36,10 @@ public sealed record PoolReport
     /// <summary>Attempts that hold a backend now.</summary>
     public required int InFlight { get; init; }
 
-    /// <summary>Requests that wait for the trial of a half-open circuit to end.</summary>
+    /// <summary>
+    /// Requests that wait for a backend: for a place where all are at their limit of requests in flight, or for the trial of
+    /// a half-open circuit to end.
+    /// </summary>
     public required int Waiting { get; init; }
 
     /// <summary>Attempts ever sent to the backends it has now.</summary>

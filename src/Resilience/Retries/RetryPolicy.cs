@@ -25,7 +25,11 @@ namespace Resilience.Retries;
 /// <example>
 /// <code>
 /// var policy = new RetryPolicy(shouldRetry: outcome => outcome.Exception is IOException);
-/// var text = await policy.ExecuteAsync(path, static (path, token) => new(File.ReadAllTextAsync(path, token)), token);
+/// var text = await policy.ExecuteAsync(
+///     path,
+///     static (path, token) => new ValueTask&lt;string&gt;(File.ReadAllTextAsync(path, token)),
+///     token
+/// );
 /// </code>
 /// </example>
 public sealed class RetryPolicy
