@@ -35,6 +35,10 @@ public sealed partial class PrometheusTests : ResilienceTest
         await UntilTrueAsync("resilience_failovers_total{resilience_backend=\"api-3\"} > 0");
         await UntilTrueAsync("histogram_quantile(0.5, sum by (le) (resilience_request_duration_seconds_bucket)) > 0");
         await UntilTrueAsync("resilience_retry_budget_balance > 0");
+        // The series of two alerts that nothing here sets off, and the bucket that only the library's advice asks for.
+        await UntilTrueAsync("resilience_pool_fail_open == 0");
+        await UntilTrueAsync("resilience_circuit_state{resilience_state=\"closed\"} == 1");
+        await UntilTrueAsync("resilience_request_duration_seconds_bucket{le=\"60\"} > 0");
 
         foreach (var alert in Alerts())
         {
