@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Runtime.ExceptionServices;
+using Resilience.Primitives;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -12,23 +13,28 @@ namespace Resilience.Http;
 /// </summary>
 internal sealed class AttemptContent : HttpContent
 {
-    /* The state: three marks that stay, and above them how many serialisations run. */
+    /* The state: four marks that stay, and above them how many serialisations run. */
     private const int Begun = 1;
     private const int Revoked = 2;
     private const int Detached = 4;
-    private const int OneRunning = 8;
+    private const int Abandoned = 8;
+    private const int OneRunning = 16;
 
     private readonly HttpContent _inner;
     private readonly IdleLimit _idle;
+    private readonly bool? _isReplayable;
     private CancellationToken? _attemptToken;
+    private CancellationTokenSource? _lateEnd;
     private TaskCompletionSource? _released;
     private int _state;
 
     /// <param name="idle">How long a write may wait for the backend to take it.</param>
-    public AttemptContent(HttpContent inner, in IdleLimit idle = default)
+    /// <param name="isReplayable">Whether it can be read more than once, if the caller has said so.</param>
+    public AttemptContent(HttpContent inner, in IdleLimit idle = default, bool? isReplayable = null)
     {
         _inner = inner;
         _idle = idle;
+        _isReplayable = isReplayable;
         ContentHeaders.Copy(inner, this);
     }
 
@@ -40,6 +46,9 @@ internal sealed class AttemptContent : HttpContent
     /// bytes than its own <c>Content-Length</c> promised, which the transport answers with an exception.
     /// </summary>
     public bool HasFailed { get; private set; }
+
+    /// <summary>What it threw, if it has failed and threw anything.</summary>
+    public Exception? Failure { get; private set; }
 
     /// <summary>Whether the backend did not take what was written in time.</summary>
     public bool HasStalled { get; private set; }
@@ -72,6 +81,16 @@ internal sealed class AttemptContent : HttpContent
     /// </summary>
     public void Revoke() => Interlocked.Or(ref _state, Revoked);
 
+    /// <summary>
+    /// Ends what has begun since it was detached, and forbids it to begin: the attempt is given up. What had begun before
+    /// ends with the attempt's token.
+    /// </summary>
+    public void Abandon()
+    {
+        Interlocked.Or(ref _state, Revoked | Abandoned);
+        EndLate();
+    }
+
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
         SerializeToStreamAsync(stream, context, CancellationToken.None);
 
@@ -100,19 +119,21 @@ internal sealed class AttemptContent : HttpContent
     private Task SerializeAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         var isAttempts = Begin();
-        var watch = _idle.Take();
+        // Without a limit it still lets an attempt that is given up end the writes of its content.
+        var watch = _idle.Take() ?? IdleWatch.Take(Clock.System, Timeout.InfiniteTimeSpan);
         var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
         var copying = CopyAsync(target, context, cancellationToken);
         if (copying.IsCompletedSuccessfully)
         {
-            watch?.Release();
+            Release(watch, target);
             return copying;
         }
 
-        var ending = isAttempts && _attemptToken is { } attemptToken ? attemptToken : cancellationToken;
-        return watch is null && !ending.CanBeCanceled
-            ? copying
-            : EndInTimeAsync(copying, target, watch, ending, cancellationToken);
+        var ending =
+            !isAttempts ? BeginLate()
+            : _attemptToken is { } attemptToken ? attemptToken
+            : cancellationToken;
+        return EndInTimeAsync(copying, target, watch, ending, cancellationToken);
     }
 
     protected override void SerializeToStream(
@@ -128,7 +149,7 @@ internal sealed class AttemptContent : HttpContent
             _inner.CopyTo(target, context, cancellationToken);
             NoteEnd(target);
         }
-        catch (Exception) when (NoteFailure(target, cancellationToken))
+        catch (Exception exception) when (NoteFailure(exception, target, cancellationToken))
         {
             throw;
         }
@@ -162,12 +183,49 @@ internal sealed class AttemptContent : HttpContent
                 throw new IOException("The attempt has ended; its request's content is sent by another one.");
             }
 
+            if ((seen & Begun) != 0 && !Replay.MayBeReadAgain(_inner, _isReplayable))
+            {
+                throw Refused();
+            }
+
             if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
             {
                 return (seen & Detached) == 0;
             }
         }
     }
+
+    /// <summary>
+    /// The platform sends by itself once more after a redirect, a challenge, or a refusal over HTTP/2, whatever the content
+    /// has left to give. Half of it must not arrive as if it were all.
+    /// </summary>
+    private IOException Refused()
+    {
+        HasFailed = true;
+        return new IOException(
+            "The request's content would have to be sent a second time (after a redirect, a challenge or a refusal of its "
+                + "server), but may be one that can be read only once. If it can be repeated, set IsContentReplayable of the "
+                + "request's ConfigureResilience to true; if not, let the pool read it first (BufferRequestUpTo)."
+        );
+    }
+
+    /// <returns>What ends a content that has begun when its attempt's token was no longer the attempt's.</returns>
+    private CancellationToken BeginLate()
+    {
+        var end = new CancellationTokenSource();
+        // Published before the state is looked at again: whoever abandons the content changes the state before it looks for
+        // this, so one of the two always sees the other (both steps are full fences).
+        Interlocked.Exchange(ref _lateEnd, end);
+        if ((Volatile.Read(ref _state) & Abandoned) != 0)
+        {
+            EndLate();
+        }
+
+        return end.Token;
+    }
+
+    /// <summary>What the registrations throw belongs to those who registered.</summary>
+    private void EndLate() => _ = Volatile.Read(ref _lateEnd)?.CancelAsync();
 
     private void End()
     {
@@ -203,25 +261,21 @@ internal sealed class AttemptContent : HttpContent
     private async Task EndInTimeAsync(
         Task copying,
         AttemptTarget target,
-        IdleWatch? watch,
+        IdleWatch watch,
         CancellationToken ending,
         CancellationToken cancellationToken
     )
     {
-        watch?.Link(ending, cancellationToken);
-        using var both =
-            watch is null && ending != cancellationToken
-                ? CancellationTokenSource.CreateLinkedTokenSource(ending, cancellationToken)
-                : null;
+        watch.Link(ending, cancellationToken);
         try
         {
-            await copying.WaitAsync(watch?.Token ?? both?.Token ?? ending).ConfigureAwait(false);
+            await copying.WaitAsync(watch.Token).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is OperationCanceledException || watch is { HasStalled: true })
+        catch (Exception exception) when (exception is OperationCanceledException || watch.HasStalled)
         {
             // What it throws later on is nobody's.
             _ = ObserveAsync(copying);
-            if (watch is not { HasStalled: true } || ending.IsCancellationRequested || copying.IsCompletedSuccessfully)
+            if (!watch.HasStalled || ending.IsCancellationRequested || copying.IsCompletedSuccessfully)
             {
                 var isTransportsEnd = cancellationToken.IsCancellationRequested && !ending.IsCancellationRequested;
                 await EndAsync(copying, target, isTransportsEnd, ending).ConfigureAwait(false);
@@ -239,13 +293,26 @@ internal sealed class AttemptContent : HttpContent
         {
             if (copying.IsCompleted)
             {
-                watch?.Release();
+                Release(watch, target);
             }
             else
             {
                 // Its writes still use the watch.
-                watch?.Unlink();
+                watch.Unlink();
             }
+        }
+    }
+
+    /// <summary>A content may leave a write behind, which still uses the watch: then it is no other's.</summary>
+    private static void Release(IdleWatch watch, AttemptTarget target)
+    {
+        if (target.TryEnd())
+        {
+            watch.Release();
+        }
+        else
+        {
+            watch.Unlink();
         }
     }
 
@@ -260,7 +327,8 @@ internal sealed class AttemptContent : HttpContent
         CancellationToken ending
     )
     {
-        if (isTransportsEnd && !copying.IsCompleted && !target.IsWriting)
+        var isWaitingForItself = !target.IsWriting && !target.HasFailed && !target.HasEndedItself;
+        if (isTransportsEnd && !copying.IsCompleted && isWaitingForItself)
         {
             throw EndedByTransport();
         }
@@ -269,7 +337,8 @@ internal sealed class AttemptContent : HttpContent
         {
             await copying.WaitAsync(ending).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (isTransportsEnd && !ending.IsCancellationRequested)
+        catch (OperationCanceledException)
+            when (isTransportsEnd && !ending.IsCancellationRequested && !target.HasEndedItself)
         {
             throw EndedByTransport();
         }
@@ -294,10 +363,10 @@ internal sealed class AttemptContent : HttpContent
         {
             // As it was before the content's own copying wrapped it: by the way in which the platform wraps it is told
             // whether the server has worked on the request (law 2).
-            NoteFailure(target, cancellationToken);
+            NoteFailure(exception, target, cancellationToken);
             ExceptionDispatchInfo.Throw(failure);
         }
-        catch (Exception) when (NoteFailure(target, cancellationToken))
+        catch (Exception exception) when (NoteFailure(exception, target, cancellationToken))
         {
             throw;
         }
@@ -314,9 +383,13 @@ internal sealed class AttemptContent : HttpContent
     }
 
     /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
-    private bool NoteFailure(AttemptTarget target, CancellationToken cancellationToken)
+    private bool NoteFailure(Exception exception, AttemptTarget target, CancellationToken cancellationToken)
     {
-        HasFailed = IsTooMuch(target) || (!target.HasFailed && !cancellationToken.IsCancellationRequested);
+        HasFailed =
+            IsTooMuch(target)
+            || target.HasEndedItself
+            || (!target.HasFailed && !cancellationToken.IsCancellationRequested);
+        Failure = HasFailed ? exception : null;
         return false;
     }
 

@@ -21,7 +21,14 @@ internal sealed class AttemptTarget(
     /* The most that a backend has to take within one idle write timeout. */
     private const int Piece = 64 * 1024;
 
-    private volatile bool _isWriting;
+    /* What _writes holds: in the lowest bit, that the content has ended and no write may begin; above it, how many run. */
+    private const int Ended = 1;
+    private const int OneRunning = 2;
+
+    private int _writes;
+
+    /* Of the write under way, where the content has one of its own. */
+    private CancellationToken _own;
 
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed => Failure is not null;
@@ -29,8 +36,11 @@ internal sealed class AttemptTarget(
     /// <summary>What it said to the first write that it refused.</summary>
     public Exception? Failure { get; private set; }
 
-    /// <summary>Whether a write waits for the backend to take it; the connection ends it by itself when it breaks.</summary>
-    public bool IsWriting => _isWriting;
+    /// <summary>Whether a write is under way; the connection ends it by itself when it breaks.</summary>
+    public bool IsWriting => Volatile.Read(ref _writes) >= OneRunning;
+
+    /// <summary>Whether the content has ended a write of its own, by a token of its own.</summary>
+    public bool HasEndedItself { get; private set; }
 
     /// <summary>The bytes that the content gave, those that were refused included.</summary>
     public long Given { get; private set; }
@@ -74,7 +84,7 @@ internal sealed class AttemptTarget(
     /// </remarks>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         watch is null ? WriteWholeAsync(buffer, cancellationToken)
-        : IsOwn(cancellationToken) ? WriteByEitherAsync(watch, buffer, cancellationToken)
+        : HasOwn(cancellationToken) ? WriteByEitherAsync(watch, buffer, cancellationToken)
         : WriteWatchedAsync(buffer, watch.Token);
 
     public override void Flush()
@@ -91,7 +101,7 @@ internal sealed class AttemptTarget(
 
     public override Task FlushAsync(CancellationToken cancellationToken) =>
         watch is null ? FlushByAsync(cancellationToken)
-        : IsOwn(cancellationToken) ? FlushByEitherAsync(watch, cancellationToken)
+        : HasOwn(cancellationToken) ? FlushByEitherAsync(watch, cancellationToken)
         : FlushByAsync(watch.Token);
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -109,13 +119,21 @@ internal sealed class AttemptTarget(
         }
     }
 
+    /// <summary>The content has ended: nothing may be written any more.</summary>
+    /// <returns>Whether it has left no write behind, so that nobody uses the watch.</returns>
+    public bool TryEnd() => Interlocked.Or(ref _writes, Ended) < OneRunning;
+
     /// <summary>
     /// The watch ends a write, and the transport's token ends the watch. Over HTTP/2 a write that waits for the stream's
     /// window ends by its token alone, so one for which the content has a token of its own ends by either: otherwise it
     /// would never be let go.
     /// </summary>
-    private bool IsOwn(CancellationToken cancellationToken) =>
-        cancellationToken.CanBeCanceled && cancellationToken != cancellation;
+    private bool HasOwn(CancellationToken cancellationToken)
+    {
+        var isOwn = cancellationToken.CanBeCanceled && cancellationToken != cancellation;
+        _own = isOwn ? cancellationToken : CancellationToken.None;
+        return isOwn;
+    }
 
     private async ValueTask WriteByEitherAsync(IdleWatch watch, ReadOnlyMemory<byte> buffer, CancellationToken own)
     {
@@ -147,17 +165,26 @@ internal sealed class AttemptTarget(
 
     private Task FlushByAsync(CancellationToken ending)
     {
+        BeginWrite();
         Task flushing;
         try
         {
             flushing = stream.FlushAsync(ending);
         }
-        catch (Exception exception) when (Note(exception))
+        catch (Exception exception)
         {
+            Note(exception);
+            EndWrite();
             throw;
         }
 
-        return flushing.IsCompletedSuccessfully ? flushing : NoteAsync(new ValueTask(flushing)).AsTask();
+        if (!flushing.IsCompletedSuccessfully)
+        {
+            return NoteAsync(new ValueTask(flushing)).AsTask();
+        }
+
+        EndWrite();
+        return flushing;
     }
 
     private ValueTask WriteWatchedAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending) =>
@@ -167,15 +194,26 @@ internal sealed class AttemptTarget(
 
     private async ValueTask WriteInPiecesAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending)
     {
-        for (var at = 0; at < buffer.Length; at += Piece)
+        // One write, also between two pieces: a content that leaves it behind and ends must not have its watch lent to
+        // another meanwhile.
+        BeginWrite();
+        try
         {
-            var piece = buffer.Slice(at, Math.Min(Piece, buffer.Length - at));
-            await WriteWholeAsync(piece, ending).ConfigureAwait(false);
+            for (var at = 0; at < buffer.Length; at += Piece)
+            {
+                var piece = buffer.Slice(at, Math.Min(Piece, buffer.Length - at));
+                await WriteWholeAsync(piece, ending).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            EndWrite();
         }
     }
 
     private ValueTask WriteWholeAsync(ReadOnlyMemory<byte> buffer, CancellationToken ending)
     {
+        BeginWrite();
         Given += buffer.Length;
         // A stream that fails before its first await throws here.
         ValueTask writing;
@@ -183,17 +221,24 @@ internal sealed class AttemptTarget(
         {
             writing = stream.WriteAsync(buffer, ending);
         }
-        catch (Exception exception) when (Note(exception))
+        catch (Exception exception)
         {
+            Note(exception);
+            EndWrite();
             throw;
         }
 
-        return writing.IsCompletedSuccessfully ? writing : NoteAsync(writing);
+        if (!writing.IsCompletedSuccessfully)
+        {
+            return NoteAsync(writing);
+        }
+
+        EndWrite();
+        return writing;
     }
 
     private async ValueTask NoteAsync(ValueTask writing)
     {
-        _isWriting = true;
         watch?.BeginWait();
         try
         {
@@ -206,14 +251,35 @@ internal sealed class AttemptTarget(
         finally
         {
             watch?.EndWait();
-            _isWriting = false;
+            EndWrite();
         }
     }
 
+    private void BeginWrite()
+    {
+        if ((Interlocked.Add(ref _writes, OneRunning) & Ended) != 0)
+        {
+            EndWrite();
+            throw new IOException("The request's content has ended already; nothing can be written for it any more.");
+        }
+    }
+
+    private void EndWrite() => Interlocked.Add(ref _writes, -OneRunning);
+
+    /// <summary>A write that the content itself has ended says nothing of the connection.</summary>
     /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
     private bool Note(Exception exception)
     {
-        Failure ??= exception;
+        var isOwnEnd = exception is OperationCanceledException && _own.IsCancellationRequested;
+        if (isOwnEnd && Failure is null && watch is not { HasStalled: true })
+        {
+            HasEndedItself = true;
+        }
+        else
+        {
+            Failure ??= exception;
+        }
+
         return false;
     }
 }

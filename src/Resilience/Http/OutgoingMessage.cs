@@ -40,6 +40,13 @@ internal struct OutgoingMessage
     /// <summary>Whether it was the content that failed.</summary>
     public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
 
+    /// <summary>What the content threw, if it is what failed.</summary>
+    public readonly Exception? ContentFailure => _attemptContent?.Failure;
+
+    /// <summary>The content of the attempt, if it is still being sent or has failed.</summary>
+    public readonly AttemptContent? UnsentContent =>
+        _attemptContent is { IsReleased: false } or { HasFailed: true } ? _attemptContent : null;
+
     /// <summary>Whether the backend did not take the content in time.</summary>
     public readonly bool HasContentStalled => _attemptContent is { HasStalled: true };
 
@@ -160,7 +167,8 @@ internal struct OutgoingMessage
     /// <summary>Points the message at <paramref name="backend"/>.</summary>
     /// <param name="seen">The paths of earlier messages.</param>
     /// <param name="idleWrite">How long a write of its content may wait for the backend to take it.</param>
-    public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite)
+    /// <param name="isReplayable">Whether its content can be read more than once, if the caller has said so.</param>
+    public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite, bool? isReplayable)
     {
         // All may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET, and takes
         // the authorization away before it goes to where it was sent; or by the application's own handlers.
@@ -192,7 +200,9 @@ internal struct OutgoingMessage
         if (_content is not null)
         {
             var idle = new IdleLimit(backend.Pool.Clock, idleWrite);
-            Request.Content = _attemptContent = new AttemptContent(_buffered ?? _content, idle);
+            Request.Content = _attemptContent = _buffered is not null
+                ? new AttemptContent(_buffered, idle)
+                : new AttemptContent(_content, idle, isReplayable);
         }
         else if (!IsIdempotent && Request.Method != HttpMethod.Connect)
         {
@@ -212,6 +222,9 @@ internal struct OutgoingMessage
     /// <summary>Lets a content that begins later on do without the attempt's token.</summary>
     /// <returns>Whether no content uses that token any more.</returns>
     public readonly bool DetachContent() => _attemptContent?.Detach() ?? true;
+
+    /// <summary>Ends a content that has begun since it was detached, and forbids it to begin.</summary>
+    public readonly void AbandonContent() => _attemptContent?.Abandon();
 
     /// <summary>Tells the backend how long its answer is wanted, unless the caller has said so itself.</summary>
     /// <param name="left">What is left of the request's time; <see cref="TimeSpan.MaxValue"/> if nothing limits it.</param>

@@ -27,6 +27,20 @@ internal static class Replay
             _ => false,
         };
 
+    /// <summary>
+    /// Whether a content that has been read may be read once more: it can be repeated, or refuses by itself where it cannot,
+    /// as the platform's streams do.
+    /// </summary>
+    /// <param name="isReplayable">Whether it can be repeated, if the caller has said so.</param>
+    public static bool MayBeReadAgain(HttpContent content, bool? isReplayable) =>
+        isReplayable
+        ?? content switch
+        {
+            StreamContent => true,
+            MultipartContent parts => parts.All(static part => MayBeReadAgain(part, isReplayable: null)),
+            _ => IsReplayable(content),
+        };
+
     /// <summary>An asynchronous sequence can often be read only once.</summary>
     [UnconditionalSuppressMessage(
         "Trimming",

@@ -25,6 +25,7 @@ internal sealed class ResilientCall
     private long _endedAt;
     private OutgoingMessage _message;
     private TimeLimit _limit;
+    private CancellationTokenSource? _contentEnd;
     private BackendLease? _lease;
     private Activity? _attemptSpan;
     private HttpResponseMessage? _response;
@@ -112,7 +113,7 @@ internal sealed class ResilientCall
         response?.Dispose();
         _attempts++;
         _isBuffered = false;
-        _message.AimAt(lease.Backend, ref _seenPaths, _policy.IdleWrite);
+        _message.AimAt(lease.Backend, ref _seenPaths, _policy.IdleWrite, _options?.IsContentReplayable);
         if (_policy.DeadlineHeader is { } header)
         {
             _message.TellDeadline(header, _deadline.Left(lease.StartedAt));
@@ -240,7 +241,9 @@ internal sealed class ResilientCall
             _wasHeldUp = _limit.WasHeldUp;
         }
 
-        _limit.End(isTokenFree: _message.DetachContent() && !_mayTokenBeKept);
+        var isContentDone = _message.DetachContent();
+        _contentEnd = isContentDone ? null : _limit.Source;
+        _limit.End(isTokenFree: isContentDone && !_mayTokenBeKept);
         var outcome = Classify();
         lease.Outcome = outcome;
         lease.Answer(outcome);
@@ -268,7 +271,23 @@ internal sealed class ResilientCall
             ReturnLease();
         }
 
+        EndContent();
         return false;
+    }
+
+    /// <summary>
+    /// The attempt is given up, and with it what it still sends: over HTTP/2 an answer can come that leaves the content
+    /// unread, and from there on nothing else would end it.
+    /// </summary>
+    private void EndContent()
+    {
+        _message.AbandonContent();
+        if (_contentEnd is { } end)
+        {
+            _contentEnd = null;
+            // What its registrations throw belongs to those who registered.
+            _ = end.CancelAsync();
+        }
     }
 
     /// <summary>
@@ -336,7 +355,13 @@ internal sealed class ResilientCall
     /// <summary>The request's result: the response, the last failure as it was, or why no attempt could be made.</summary>
     public HttpResponseMessage Conclude()
     {
-        if (_response is not null)
+        if (_response is not null && _message.IsContentSentBeforeReturn && _message.ContentFailure is { } failure)
+        {
+            // As the platform does for its own contents: what was not sent as a whole has no answer.
+            _lease!.Outcome = new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request);
+            _exception = failure;
+        }
+        else if (_response is not null)
         {
             return Deliver(_response);
         }
@@ -371,11 +396,13 @@ internal sealed class ResilientCall
             _pool.Budget.GiveBack(_withdrawnAt);
         }
 
-        _message.Restore();
         if (!_isDelivered)
         {
+            EndContent();
             _response?.Dispose();
         }
+
+        _message.Restore();
 
         _limit.End(isTokenFree: false);
         if (_attemptSpan is not null)
@@ -524,7 +551,9 @@ internal sealed class ResilientCall
                     ? long.MaxValue
                     : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
-            response.Content = new TrackedContent(response.Content, length, lease, outlivesAt, idle);
+            response.Content = _message.UnsentContent is { } unsent
+                ? new DuplexContent(response.Content, length, lease, outlivesAt, idle, unsent)
+                : new TrackedContent(response.Content, length, lease, outlivesAt, idle);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)
@@ -663,6 +692,7 @@ internal sealed class ResilientCall
         _options = null;
         _callerToken = default;
         _message = default;
+        _contentEnd = null;
         _lease = null;
         _attemptSpan = null;
         Span = null;

@@ -9,7 +9,7 @@ namespace Resilience.Http;
 /// A response's content that holds its attempt's lease until the body has been read to its end, has broken, or is
 /// disposed. Its headers are the response's own.
 /// </summary>
-internal sealed class TrackedContent : HttpContent
+internal class TrackedContent : HttpContent
 {
     private const long Unknown = -1;
     private const string EventStream = "text/event-stream";
@@ -53,6 +53,9 @@ internal sealed class TrackedContent : HttpContent
         _inner.Headers.NonValidated.TryGetValues("Content-Type", out var type)
         && type.ToString().StartsWith(EventStream, StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>Whether it is on this side that the body has been broken.</summary>
+    protected virtual bool IsBrokenHere => false;
+
     /// <summary>Whether a read may not wait for ever.</summary>
     public bool IsIdleLimited => !_idle.IsNone;
 
@@ -82,6 +85,7 @@ internal sealed class TrackedContent : HttpContent
         var isReaders =
             cancellationToken.IsCancellationRequested
             || Volatile.Read(ref _isClosing)
+            || IsBrokenHere
             || exception is OperationCanceledException or ObjectDisposedException or NotSupportedException;
         Lease.Return(
             isReaders

@@ -32,6 +32,7 @@ internal sealed class IdleWatch
     /// <summary>Whether a wait has lasted too long: known before the token ends.</summary>
     public bool HasStalled => _hasStalled;
 
+    /// <param name="limit">How long a wait may last; infinite if only tokens end it.</param>
     public static IdleWatch Take(Clock clock, TimeSpan limit)
     {
         // A timer of another clock than the system's belongs to that clock alone.
@@ -68,6 +69,11 @@ internal sealed class IdleWatch
 
     public void BeginWait()
     {
+        if (_limit < 0)
+        {
+            return;
+        }
+
         Volatile.Write(ref _since, _clock.Milliseconds << 1);
         // A full fence: the timer that disarms itself looks again at the wait after that, so one of the two sees the
         // other, and no wait goes unwatched.

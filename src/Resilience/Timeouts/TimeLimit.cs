@@ -14,6 +14,12 @@ internal struct TimeLimit
 
     public readonly CancellationToken Token => _watch?.Token ?? CancellationToken.None;
 
+    /// <summary>
+    /// What ends the token, for who leaves work behind that goes on with it after <see cref="End"/>: only if the token is not
+    /// free, or it is another's by then.
+    /// </summary>
+    public readonly CancellationTokenSource? Source => _watch?.Source;
+
     /// <summary>Whether the token has ended, by time or by the caller.</summary>
     public readonly bool HasEnded => _watch is { HasEnded: true };
 

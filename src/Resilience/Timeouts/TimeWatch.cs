@@ -45,6 +45,8 @@ internal sealed class TimeWatch
 
     public CancellationToken Token => _source.Token;
 
+    public CancellationTokenSource Source => _source;
+
     /// <summary>Whether the token has ended.</summary>
     public bool HasEnded => _source.IsCancellationRequested;
 

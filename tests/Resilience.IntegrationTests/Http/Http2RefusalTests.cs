@@ -199,22 +199,6 @@ public sealed class Http2RefusalTests : ResilienceTest
         }
     }
 
-    private ResilientClient Connect(
-        ScriptServer a,
-        ScriptServer b,
-        Action<ResilientBackendsOptions>? configure = null
-    ) =>
-        Connect(options =>
-        {
-            options.AddBackend(a.Address.ToString(), "a");
-            if (!ReferenceEquals(a, b))
-            {
-                options.AddBackend(b.Address.ToString(), "b");
-            }
-
-            configure?.Invoke(options);
-        });
-
     private static HttpRequestMessage Request(string method, bool hasContent = false) =>
         new(new HttpMethod(method), Relative(""))
         {

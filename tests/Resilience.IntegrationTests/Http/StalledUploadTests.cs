@@ -179,17 +179,4 @@ public sealed class StalledUploadTests : ResilienceTest
         await Http2Frames.OpenWindowAsync(socket, stream, token);
         await Task.Delay(Timeout.Infinite, token);
     }
-
-    /// <summary>As calls that stream do, whose writes end with the call.</summary>
-    private sealed class OwnTokenContent(byte[] bytes, CancellationToken own) : HttpContent
-    {
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
-            stream.WriteAsync(bytes, own).AsTask();
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = bytes.Length;
-            return true;
-        }
-    }
 }

@@ -42,25 +42,58 @@ internal static class Http2Frames
     {
         while (true)
         {
-            var head = await ReadAsync(socket, HeaderLength, token);
-            var payload = await ReadAsync(socket, (head[0] << 16) | (head[1] << 8) | head[2], token);
-            var (type, flags) = (head[3], head[4]);
+            var (type, _, stream, _) = await NextFrameAsync(socket, token);
             if (type == Headers)
             {
-                return BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)) & int.MaxValue;
-            }
-
-            if (type is Settings or Ping && (flags & Acknowledge) == 0)
-            {
-                await SendAsync(socket, type, Acknowledge, 0, type == Ping ? payload : [], token);
+                return stream;
             }
         }
+    }
+
+    /// <summary>A request's content as text, once it has ended or was reset; no other request comes meanwhile.</summary>
+    public static async Task<(string Text, bool IsWhole)> ContentAsync(
+        Socket socket,
+        int stream,
+        CancellationToken token
+    )
+    {
+        var text = new StringBuilder();
+        while (true)
+        {
+            var (type, flags, of, payload) = await NextFrameAsync(socket, token);
+            text.Append(type == Data && of == stream ? Encoding.UTF8.GetString(payload) : "");
+            if (of == stream && (type == ResetStream || (type == Data && (flags & EndStream) != 0)))
+            {
+                return (text.ToString(), type == Data);
+            }
+        }
+    }
+
+    private static async Task<(byte Type, int Flags, int Stream, byte[] Payload)> NextFrameAsync(
+        Socket socket,
+        CancellationToken token
+    )
+    {
+        var head = await ReadAsync(socket, HeaderLength, token);
+        var payload = await ReadAsync(socket, (head[0] << 16) | (head[1] << 8) | head[2], token);
+        var (type, flags) = (head[3], head[4]);
+        if (type is Settings or Ping && (flags & Acknowledge) == 0)
+        {
+            await SendAsync(socket, type, Acknowledge, 0, type == Ping ? payload : [], token);
+        }
+
+        return (type, flags, BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)) & int.MaxValue, payload);
     }
 
     /// <summary>Answers 200 without a body.</summary>
     public static Task AnswerAsync(Socket socket, int stream, CancellationToken token) =>
         // The eighth entry of HPACK's static table.
         SendAsync(socket, Headers, EndHeaders | EndStream, stream, [0x88], token);
+
+    /// <summary>Answers 503 without a body.</summary>
+    public static Task AnswerUnavailableAsync(Socket socket, int stream, CancellationToken token) =>
+        // The name of the eighth entry, and a value of its own.
+        SendAsync(socket, Headers, EndHeaders | EndStream, stream, [0x08, 3, .. "503"u8], token);
 
     /// <summary>Begins an answer 200 with a body of that length, it says.</summary>
     public static Task BeginAnswerAsync(Socket socket, int stream, int length, CancellationToken token) =>

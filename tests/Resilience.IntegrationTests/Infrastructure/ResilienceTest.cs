@@ -114,6 +114,23 @@ public abstract class ResilienceTest : IAsyncLifetime
         return Own(Made(services.BuildServiceProvider()));
     }
 
+    /// <summary>A client of the backends "a" and "b", or of "a" alone where both are one.</summary>
+    private protected ResilientClient Connect(
+        ScriptServer a,
+        ScriptServer b,
+        Action<ResilientBackendsOptions>? configure = null
+    ) =>
+        Connect(options =>
+        {
+            options.AddBackend(a.Address.ToString(), "a");
+            if (!ReferenceEquals(a, b))
+            {
+                options.AddBackend(b.Address.ToString(), "b");
+            }
+
+            configure?.Invoke(options);
+        });
+
     /// <summary>
     /// A client whose pool lives on a clock that only the test moves: its attempts time out when the test says so, and
     /// never because the machine is busy.

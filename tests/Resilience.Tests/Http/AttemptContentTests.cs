@@ -1,6 +1,10 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
 using Resilience.Http;
+using Resilience.Primitives;
+using Resilience.Tests.Infrastructure;
+using Resilience.Timeouts;
 
 namespace Resilience.Tests.Http;
 
@@ -228,7 +232,7 @@ public sealed class AttemptContentTests
         using var transport = new CancellationTokenSource();
         using var attempt = new CancellationTokenSource();
         var inner = new SourceContent();
-        using var content = new AttemptContent(inner);
+        using var content = new AttemptContent(inner, isReplayable: true);
         content.EndWith(attempt.Token);
         var first = SerializeToStreamAsync(content, Stream.Null, null, transport.Token);
         await transport.CancelAsync();
@@ -241,6 +245,109 @@ public sealed class AttemptContentTests
         (readings, inner.Readings).Should().Be((1, 2));
         await first.Invoking(task => task).Should().ThrowAsync<IOException>();
         await content.WhenReleased.WaitAsync(TimeSpan.FromSeconds(15));
+    }
+
+    public static TheoryData<string, bool?, bool> Contents() =>
+        new()
+        {
+            { "bytes", null, true },
+            { "bytes", false, false },
+            { "json", null, true },
+            { "a stream", null, true },
+            { "parts of bytes and a stream", null, true },
+            { "a sequence", null, false },
+            { "parts with a sequence", null, false },
+            { "of its own kind", null, false },
+            { "of its own kind", true, true },
+        };
+
+    /// <summary>
+    /// What can be read only once was sent truncated, and answered as if it were whole, when the platform sent it a second
+    /// time by itself.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Contents))]
+    public async Task Serialize_ASecondTime_IsRefusedToWhatMayBeReadOnlyOnce(
+        string kind,
+        bool? isReplayable,
+        bool mayBeReadAgain
+    )
+    {
+        using var content = new AttemptContent(Content(kind), isReplayable: isReplayable);
+        using var first = new MemoryStream();
+        await SerializeToStreamAsync(content, first, null, default);
+
+        using var second = new MemoryStream();
+        var again = () => SerializeToStreamAsync(content, second, null, default);
+
+        if (mayBeReadAgain)
+        {
+            await again();
+            second.ToArray().Should().Equal(first.ToArray());
+            content.HasFailed.Should().BeFalse();
+        }
+        else
+        {
+            await again.Should().ThrowAsync<IOException>().WithMessage("*IsContentReplayable*BufferRequestUpTo*");
+            second.Length.Should().Be(0);
+            content.HasFailed.Should().BeTrue("no backend is to blame");
+        }
+
+        content.IsReleased.Should().BeTrue();
+    }
+
+    private static HttpContent Content(string kind) =>
+        kind switch
+        {
+            "bytes" => new ByteArrayContent("hello"u8.ToArray()),
+            "json" => JsonContent.Create(new[] { 1, 2 }),
+            "a stream" => new StreamContent(new MemoryStream("hello"u8.ToArray())),
+            "parts of bytes and a stream" => new MultipartContent { Content("bytes"), Content("a stream") },
+            "a sequence" => JsonContent.Create(Sequence()),
+            "parts with a sequence" => new MultipartContent { Content("bytes"), Content("a sequence") },
+            _ => new GatedContent { IsOpen = true },
+        };
+
+    private static async IAsyncEnumerable<int> Sequence()
+    {
+        await Task.Yield();
+        yield return 1;
+    }
+
+    /// <summary>
+    /// A content that ends beside its own write gave its watch away, to another request perhaps, whose wait the rest of that
+    /// write then ended unseen.
+    /// </summary>
+    [Fact]
+    public async Task Serialize_ContentEndsBesideItsOwnWrite_KeepsTheWatchForThatWrite()
+    {
+        var time = new FakeTime();
+        var limit = TimeSpan.FromSeconds(30);
+        Task? serializing = null;
+        var inner = new CarelessContent();
+        using var wire = new GatedWire(onSecondPiece: () =>
+        {
+            // The second piece has begun, and before it waits the content has ended.
+            inner.End.SetResult();
+            ((IAsyncResult)serializing!).AsyncWaitHandle.WaitOne(TimeSpan.FromSeconds(15)).Should().BeTrue();
+        });
+        using var content = new AttemptContent(inner, new IdleLimit(new Clock(time), limit));
+        serializing = SerializeToStreamAsync(content, wire, null, default);
+
+        wire.FirstPiece.SetResult();
+
+        await HttpRig.UntilAsync(() =>
+        {
+            time.Advance(limit);
+            return wire.Token.IsCancellationRequested;
+        });
+        wire.SecondPiece.SetResult();
+        await inner
+            .Writing!.Invoking(task => task)
+            .Should()
+            .ThrowAsync<IOException>()
+            .WithMessage("*has ended already*");
+        await serializing;
     }
 
     [Theory]
@@ -381,6 +488,51 @@ public sealed class AttemptContentTests
         {
             length = 0;
             return false;
+        }
+    }
+
+    /// <summary>Begins to write two pieces and a bit, and does not wait for it.</summary>
+    private sealed class CarelessContent : HttpContent
+    {
+        public TaskCompletionSource End { get; } = new();
+
+        public Task? Writing { get; private set; }
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            Writing = stream.WriteAsync(new byte[150 * 1024]).AsTask();
+            return End.Task;
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+
+    /// <summary>Takes a piece when it is told to.</summary>
+    private sealed class GatedWire(Action onSecondPiece) : MemoryStream
+    {
+        private int _pieces;
+
+        /// <summary>Of the last piece: what ends it.</summary>
+        public CancellationToken Token { get; private set; }
+
+        public TaskCompletionSource FirstPiece { get; } = new();
+
+        public TaskCompletionSource SecondPiece { get; } = new();
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Token = cancellationToken;
+            if (++_pieces == 1)
+            {
+                return new ValueTask(FirstPiece.Task);
+            }
+
+            onSecondPiece();
+            return new ValueTask(SecondPiece.Task);
         }
     }
 

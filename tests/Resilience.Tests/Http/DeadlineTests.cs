@@ -315,8 +315,8 @@ public sealed class DeadlineTests
         var sentWhileRead = rig.Sent.Count;
         content.Open();
         using var response = await sending;
-        await writing!;
 
+        await writing!.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>("it was given up");
         sentWhileRead.Should().Be(1);
         content.MostAtOnce.Should().Be(1);
         rig.Sent.Should().Equal("b1", "b2");

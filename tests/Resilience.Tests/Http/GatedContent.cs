@@ -14,6 +14,12 @@ internal sealed class GatedContent : HttpContent
 
     public bool IsFinished => _gate.Task.IsCompleted && Volatile.Read(ref _readers) == 0;
 
+    /// <summary>Whether it was told so from the beginning.</summary>
+    public bool IsOpen
+    {
+        init => _ = value && _gate.TrySetResult();
+    }
+
     public void Open() => _gate.TrySetResult();
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)

@@ -201,6 +201,50 @@ public sealed class IdleWriteTests
         rig["b1"].Failures.Should().Be(1);
     }
 
+    /// <summary>
+    /// Over HTTP/2 the token of a write ends the content's too, so that it once looked as if the connection had ended it:
+    /// three attempts, and three failures of healthy backends.
+    /// </summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Send_ContentEndsByATokenOfItsOwn_HasFailedItself(bool isEndedBefore, bool hasLimit)
+    {
+        using var rig = Rig(3, hasLimit ? Limit : Timeout.InfiniteTimeSpan);
+        foreach (var backend in rig.Pool.Backends)
+        {
+            rig.On(backend.Name, Window());
+        }
+
+        using var own = new CancellationTokenSource();
+        var writes = new TaskCompletionSource();
+        using var request = Put(HttpMethod.Put);
+        request.Content = new CallContent(
+            async (stream, _) =>
+            {
+                var writing = stream.WriteAsync(Bytes, own.Token);
+                writes.TrySetResult();
+                await writing;
+            }
+        );
+        request.ConfigureResilience(options => options.IsContentReplayable = true);
+        if (isEndedBefore)
+        {
+            await own.CancelAsync();
+        }
+
+        var sending = rig.SendAsync(request);
+        await writes.Task;
+        await own.CancelAsync();
+
+        var thrown = await sending.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+        thrown.Which.CancellationToken.Should().Be(own.Token);
+        thrown.Which.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.Request);
+        rig.Pool.Backends.Sum(backend => backend.Failures).Should().Be(0);
+    }
+
     public static TheoryData<string, string, int, bool> Uploads()
     {
         var data = new TheoryData<string, string, int, bool>();
@@ -414,8 +458,9 @@ public sealed class IdleWriteTests
     private static Answer Window() =>
         async (request, token) =>
         {
-            using var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
-            await request.Content!.CopyToAsync(new WindowWire(), stream.Token);
+            // Not disposed while anything may still end it, as by the platform.
+            var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
+            await request.Content!.CopyToAsync(new WindowWire(stream), stream.Token);
             return new HttpResponseMessage();
         };
 
@@ -438,16 +483,19 @@ public sealed class IdleWriteTests
         }
     }
 
-    /// <summary>A stream without a window, which never comes.</summary>
-    private sealed class WindowWire : MemoryStream
+    /// <summary>A stream without a window, which never comes; the end of a write ends the content's token.</summary>
+    private sealed class WindowWire(CancellationTokenSource stream) : MemoryStream
     {
-        public override Task FlushAsync(CancellationToken cancellationToken) =>
-            Task.Delay(Timeout.Infinite, cancellationToken);
+        public override async Task FlushAsync(CancellationToken cancellationToken)
+        {
+            await using var _ = cancellationToken.Register(stream.Cancel);
+            await Task.Delay(Timeout.Infinite, stream.Token);
+        }
 
         public override async ValueTask WriteAsync(
             ReadOnlyMemory<byte> buffer,
             CancellationToken cancellationToken = default
-        ) => await Task.Delay(Timeout.Infinite, cancellationToken);
+        ) => await FlushAsync(cancellationToken);
 
         public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
             WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
