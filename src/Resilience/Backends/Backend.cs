@@ -62,7 +62,7 @@ public sealed class Backend : ICircuitOwner
     /// <summary>The one word for it.</summary>
     public BackendState State => Status.State;
 
-    /// <summary>Whether it should be used: nothing objects to it taking traffic.</summary>
+    /// <summary>Whether it is healthy: nothing keeps it from taking traffic.</summary>
     public bool IsAlive => State == BackendState.Healthy;
 
     /// <summary>What the operator said.</summary>

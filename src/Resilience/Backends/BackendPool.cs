@@ -152,7 +152,7 @@ public sealed class BackendPool : IObservedPool, IDisposable, IAsyncDisposable
     /// <summary>The backend of that identity, its name or else its address; <see langword="null"/> if there is none.</summary>
     public Backend? Find(string identity) => _membership.Find(identity);
 
-    /// <summary>The backends to whose taking traffic nothing objects.</summary>
+    /// <summary>The healthy backends: nothing keeps them from taking traffic.</summary>
     public IReadOnlyList<Backend> GetHealthyBackends() => [.. Backends.Where(backend => backend.IsAlive)];
 
     /// <summary>

@@ -18,7 +18,7 @@ public sealed record PoolReport
     /// <summary>Grows whenever it may have changed who takes traffic.</summary>
     public required long Version { get; init; }
 
-    /// <summary>Backends to whose taking traffic nothing objects.</summary>
+    /// <summary>Healthy backends: nothing keeps them from taking traffic.</summary>
     public required int Healthy { get; init; }
 
     /// <summary>Backends that take traffic now; more than <see cref="Healthy"/> while it fails open.</summary>

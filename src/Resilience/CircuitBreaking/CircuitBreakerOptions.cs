@@ -43,7 +43,7 @@ public sealed class CircuitBreakerOptions
 
     /// <summary>
     /// From how long on a call is slow, whatever its outcome; <see langword="null"/> for never. A slow trial of a
-    /// half-open circuit counts as failed. Range: 1 ms to 1 hour.
+    /// half-open circuit counts as failed. Range: 1 ms to 1 hour; in a pool shorter than <c>Timeouts:Attempt</c>.
     /// </summary>
     /// <value>The default is <see langword="null"/>.</value>
     public TimeSpan? SlowCallDuration { get; set; }
@@ -67,8 +67,8 @@ public sealed class CircuitBreakerOptions
     public int MinimumThroughput { get; set; } = CircuitDefaults.MinimumThroughput;
 
     /// <summary>
-    /// How long the circuit stays open the first time; doubles with every opening that no closing interrupts. Range:
-    /// 10 ms to <see cref="MaxBreakDuration"/>.
+    /// How long the circuit stays open the first time; doubles each time the circuit opens again without having closed.
+    /// Range: 10 ms to <see cref="MaxBreakDuration"/>.
     /// </summary>
     /// <value>The default is 5 seconds.</value>
     public TimeSpan BreakDuration { get; set; } = CircuitDefaults.BreakDuration;

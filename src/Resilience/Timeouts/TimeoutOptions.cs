@@ -17,8 +17,9 @@ public sealed class TimeoutOptions
     public TimeSpan Total { get; set; } = TimeoutDefaults.Total;
 
     /// <summary>
-    /// One attempt, until the response headers; cut to what is left of <see cref="Total"/>. Range: 10 ms to 12 hours, or
-    /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// One attempt, until the response headers; cut to what is left of <see cref="Total"/>. In a pool shorter than
+    /// <c>CircuitBreaker:HalfOpenExpiry</c> (30 seconds by default) where circuits are used, so raise both together. Range:
+    /// 10 ms to 12 hours, or <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
     /// </summary>
     /// <value>The default is 10 seconds.</value>
     public TimeSpan Attempt { get; set; } = TimeoutDefaults.Attempt;

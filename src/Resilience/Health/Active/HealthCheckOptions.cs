@@ -33,9 +33,8 @@ public sealed class HealthCheckOptions
     public string? ExpectedBody { get; set; }
 
     /// <summary>
-    /// Headers of the request, by name; values of one line of printable ASCII. None of a content (<c>Content-Type</c>), which
-    /// a probe has not, and none that says where it goes and ends: <c>Host</c> (see <see cref="Host"/>),
-    /// <c>Transfer-Encoding</c>.
+    /// Headers of the request, by name; values of one line of printable ASCII. Not allowed: content headers (a probe has no
+    /// body), <c>Host</c> (use <c>HealthCheck:Host</c>), <c>Transfer-Encoding</c>.
     /// </summary>
     /// <value>Empty by default. <c>User-Agent</c> is <c>Resilience/&lt;version&gt;</c> unless it is set here.</value>
     public IDictionary<string, string> Headers { get; set; } =

@@ -44,8 +44,8 @@ public sealed class PassiveHealthOptions
     public TimeSpan Window { get; set; } = PassiveDefaults.Window;
 
     /// <summary>
-    /// The time to the response headers above which a response is slow. Range: above 0 to 12 hours; 0 switches the rule
-    /// off.
+    /// The time to the response headers above which a response is slow. Range: above 0 to 12 hours, shorter than
+    /// <c>Timeouts:Attempt</c>; 0 switches the rule off.
     /// </summary>
     /// <value>The default is 0.</value>
     public TimeSpan SlowResponseTime { get; set; }
