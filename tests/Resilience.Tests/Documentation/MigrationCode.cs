@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Resilience.CircuitBreaking;
+using Resilience.Http;
 
 namespace Resilience.Tests.Documentation;
 
@@ -26,6 +27,26 @@ internal static class MigrationCode
         builder.Services.AddHttpClient<CatalogClient>().UseResilientBackends("catalog");
         #endregion
         return builder.Build();
+    }
+
+    public static async Task<string> FallbackAsync(HttpClient http, CancellationToken token)
+    {
+        #region fallback
+        try
+        {
+            using var response = await http.GetAsync("products/42/name", token);
+            return response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync(token) : "unknown";
+        }
+        catch (NoBackendAvailableException exception)
+        {
+            return $"unknown, ask again in {exception.RetryAfter ?? TimeSpan.FromSeconds(5)}"; // Nobody could be asked.
+        }
+        catch (Exception exception)
+            when (exception is HttpRequestException or TaskCanceledException { InnerException: TimeoutException })
+        {
+            return "unknown";
+        }
+        #endregion
     }
 
     public static async Task<int> FromPollyAsync(OrderClient client, CancellationToken token)
