@@ -1,13 +1,16 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Resilience.Backends;
+using Resilience.DependencyInjection;
+using Resilience.Health.Active;
 
 namespace Resilience.Tests.Documentation;
 
 /// <summary>The code of docs/getting-started.md, compiled.</summary>
 internal static class GettingStartedCode
 {
-    public static IHost Register()
+    public static HostApplicationBuilder Register()
     {
         #region register
         var builder = Host.CreateApplicationBuilder();
@@ -17,8 +20,25 @@ internal static class GettingStartedCode
         );
         builder.Services.AddHttpClient<CatalogClient>().UseResilientBackends("catalog");
         #endregion
-        AddCheck(builder.Services);
-        return builder.Build();
+        return builder;
+    }
+
+    public static void Run(HostApplicationBuilder builder)
+    {
+        #region run
+        builder.Services.AddHostedService<Worker>();
+        builder.Build().Run();
+        #endregion
+    }
+
+    public static (BackendPool Pool, HealthChecker Checker, IBackendPools Pools) Resolve(IHost host)
+    {
+        #region resolve
+        var pool = host.Services.GetRequiredKeyedService<BackendPool>("catalog");
+        var checker = host.Services.GetRequiredKeyedService<HealthChecker>("catalog"); // Probes, by the same key.
+        var pools = host.Services.GetRequiredService<IBackendPools>(); // All that are registered.
+        #endregion
+        return (pool, checker, pools);
     }
 
     public static void Print(BackendPool pool)
@@ -32,12 +52,32 @@ internal static class GettingStartedCode
         #endregion
     }
 
-    private static void AddCheck(IServiceCollection services)
+    public static void AddCheck(HostApplicationBuilder builder)
     {
         #region check
-        services.AddHealthChecks().AddResilientBackends("catalog", options => options.UnhealthyBelow = 0.5);
+        builder.Services.AddHealthChecks().AddResilientBackends("catalog", options => options.UnhealthyBelow = 0.5);
         #endregion
     }
+
+    /// <summary>How a constructor asks for a pool.</summary>
+    public sealed class StatusPage([FromKeyedServices("catalog")] BackendPool pool)
+    {
+        public BackendPool Pool => pool;
+    }
+
+    #region worker
+    public sealed class Worker(CatalogClient catalog, ILogger<Worker> logger) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                logger.LogInformation("{Name}", await catalog.NameOfAsync(42));
+                await Task.Delay(TimeSpan.FromSeconds(1), stoppingToken);
+            }
+        }
+    }
+    #endregion
 
     #region client
     public sealed class CatalogClient(HttpClient http)

@@ -15,6 +15,8 @@ public sealed partial class ReadmeTests
     [InlineData("docs/circuit-breaker.md", "CircuitDocumentCode.cs")]
     [InlineData("docs/active-health.md", "ActiveDocumentCode.cs")]
     [InlineData("docs/getting-started.md", "GettingStartedCode.cs")]
+    [InlineData("docs/backends.md", "BackendsCode.cs")]
+    [InlineData("docs/how-to.md", "HowToCode.cs")]
     [InlineData("docs/migration.md", "MigrationCode.cs")]
     [InlineData("docs/operations.md", "OperationsCode.cs", Elsewhere + "Telemetry/OpenTelemetryCode.cs")]
     public void Document_EveryCodeBlock_IsCompiledCode(string document, params string[] sources)
@@ -29,8 +31,14 @@ public sealed partial class ReadmeTests
         var written = Blocks().Matches(File.ReadAllText(Path.Combine(root, document))).Select(Code).ToArray();
 
         written.Should().NotBeEmpty();
-        written.Should().BeSubsetOf(compiled, "code in {0} stands in {1}, in a region of its own", document, source);
-        compiled.Should().BeSubsetOf(written, "every region of {0} is shown in {1}", source, document);
+        written
+            .Where(block => !IsMadeOf(block, compiled))
+            .Should()
+            .BeEmpty("code in {0} stands in {1}, in regions of its own", document, source);
+        compiled
+            .Where(region => !written.Any(block => block.Contains(region)))
+            .Should()
+            .BeEmpty("every region of {0} is shown in {1}", source, document);
     }
 
     [Fact]
@@ -73,6 +81,13 @@ public sealed partial class ReadmeTests
 
         request.Options.Should().NotBeEmpty();
     }
+
+    /// <summary>Whether a block is a region, or several one after another: a file of its own, with what stands after it.</summary>
+    private static bool IsMadeOf(string block, string[] regions) =>
+        regions.Any(region =>
+            block == region
+            || (block.StartsWith($"{region}\n") && IsMadeOf(block[region.Length..].TrimStart('\n'), regions))
+        );
 
     /// <summary>Without indentation, which differs between a region and a block.</summary>
     private static string Code(Match match)
