@@ -155,6 +155,11 @@ public sealed class ClientTests(ChaosBackends backends, ITestOutputHelper output
         Output.WriteLine($"Out after {seen}");
         // A connection is made on the pool's threads, and an attempt that waits for one there may end by its time.
         failures.Should().AllBeAssignableTo<TaskCanceledException>("the others answer whatever reaches them");
+        failures
+            .Select(each => each.Message)
+            .Where(message => !message.Contains("Timeouts:Attempt") && !message.Contains("Timeouts:Total"))
+            .Should()
+            .BeEmpty("each failure names the limit that ended it");
         // Whatever an exception holds of the pool is no leak.
         failures.Clear();
         await AssertNothingLeftAsync(client, connections);
