@@ -204,6 +204,21 @@ public sealed class OutgoingMessageTests
         request.Headers.ToString().Split('\n').Should().BeEquivalentTo(before);
     }
 
+    /// <summary>A primary of the application's own is no plain transport: it may do what a handler within may.</summary>
+    [Fact]
+    public async Task Send_OwnPrimaryAddsAHeader_EachAttemptCarriesItOnceAndTheCallersMessageNone()
+    {
+        using var rig = new HttpRig(2);
+        var primary = new HopPrimary();
+        using var client = new HttpMessageInvoker(new ResilientHandler(rig.Pool, primary));
+        using var request = HttpRig.Get();
+
+        using var response = await client.SendAsync(request, CancellationToken.None);
+
+        primary.Sent.Should().Equal("b1: 1", "b2: 1");
+        request.Headers.Should().BeEmpty();
+    }
+
     /// <summary>It is asked again for each attempt.</summary>
     [Fact]
     public async Task Send_HandlerWithinReplacesAHeader_EachAttemptStartsFromTheCallers()
@@ -344,6 +359,22 @@ public sealed class OutgoingMessageTests
             request.Headers.Add("X-Added", "within");
             request.Headers.Add("X-Both", "within");
             return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>As an application derives its primary from the platform's; the first backend's answer is 503.</summary>
+    private sealed class HopPrimary : HttpClientHandler
+    {
+        public List<string> Sent { get; } = [];
+
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        )
+        {
+            request.Headers.Add("X-Hop", "1");
+            Sent.Add($"{request.RequestUri!.Host}: {string.Join(", ", request.Headers.GetValues("X-Hop"))}");
+            return Answers.Status(Sent.Count == 1 ? 503 : 200)(request, cancellationToken);
         }
     }
 
