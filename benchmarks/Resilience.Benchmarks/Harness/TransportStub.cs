@@ -1,4 +1,5 @@
 using System.Net;
+using Resilience.Http;
 
 namespace Resilience.Benchmarks.Harness;
 
@@ -11,7 +12,7 @@ namespace Resilience.Benchmarks.Harness;
 /// continuations of the layers above on the calling thread: what is measured is their suspending and resuming, and not the
 /// thread pool's queue. One request at a time.
 /// </remarks>
-internal sealed class TransportStub(Completion completion) : HttpMessageHandler
+internal sealed class TransportStub(Completion completion) : HttpMessageHandler, IPlainTransport
 {
     private TaskCompletionSource<HttpResponseMessage>? _pending;
     private HttpRequestMessage? _pendingRequest;

@@ -75,9 +75,15 @@ public sealed class ResilientBackendsOptions
 
     /// <summary>
     /// The longest response body, in bytes, that is read into memory before the response is handed out, so that one that
-    /// breaks or stalls is retried like any failure; the attempt timeout then covers it. Only bodies whose length is known.
-    /// Range: 0 (none) to 1 GiB.
+    /// breaks or stalls is retried like any failure; the attempt timeout then covers it. Range: 0 (none) to 1 GiB.
     /// </summary>
+    /// <remarks>
+    /// One that says that it is longer is not read. One that does not say how long it is (in chunks, or over HTTP/2 without a
+    /// length) is read as far as this: if it ends by then it is whole, else the response is handed out with what was read and
+    /// the rest as a stream. An answer that comes slowly, piece by piece, is so held up until it has ended or is longer, and
+    /// fails by the attempt timeout if neither comes before; only <c>text/event-stream</c> and upgraded connections are never
+    /// read. Leave it off for requests whose answers are read while they come.
+    /// </remarks>
     /// <value>The default is 0: none.</value>
     public int BufferResponsesUpTo { get; set; }
 

@@ -1,13 +1,15 @@
 namespace Resilience.Http;
 
 /// <summary>
-/// Reads contents into memory, whole or not at all: only those whose length is known, since only they can be told from a
-/// truncated one.
+/// Reads contents into memory: a request's whole or not at all, a response's up to a limit, beyond which it streams on.
 /// </summary>
 internal static class Buffering
 {
     /// <summary>The highest limit: what still fits into an array.</summary>
     public const int Most = 1 << 30;
+
+    /// <summary>The memory that a body of unknown length begins with; it doubles while more comes.</summary>
+    private const int FirstPiece = 4 * 1024;
 
     /// <summary>Reads a request's content, once and to its end.</summary>
     /// <returns>The same bytes under the same headers, as often as wanted.</returns>
@@ -39,70 +41,166 @@ internal static class Buffering
             );
     }
 
-    /// <summary>Reads a response's body, once and to its end.</summary>
-    /// <returns>The same bytes under the same headers.</returns>
+    /// <summary>
+    /// Reads a response's body, once: to its end, or, where its length is unknown, as far as the limit.
+    /// </summary>
+    /// <param name="length">The body's length if it is known, at most the limit.</param>
+    /// <returns>
+    /// The same bytes under the same headers: a <see cref="ByteArrayContent"/> if all are here, which leaves the content to
+    /// be disposed; else a content that owns it.
+    /// </returns>
     /// <exception cref="HttpRequestException">
     /// It ended early, did not end where its length says, or broke: as it comes where HttpClient reads the body.
     /// </exception>
     public static async ValueTask<HttpContent> ReadResponseAsync(
         HttpContent content,
-        int length,
+        int? length,
+        int limit,
         bool isAsync,
         CancellationToken cancellationToken
     )
     {
-        // With room for one byte more than was promised: that none comes is the end. Over HTTP/2 the stream alone tells it,
-        // whatever the length says, and brings the trailers with it.
-        var bytes = new byte[length + 1];
         try
         {
-            var given = await ReadToEndAsync(content, bytes, isAsync, cancellationToken).ConfigureAwait(false);
-            if (given != length)
-            {
-                throw given < length
-                    ? new EndOfStreamException($"{given} bytes came, its Content-Length promised {length}.")
-                    : new HttpIOException(
-                        HttpRequestError.InvalidResponse,
-                        $"More bytes came than the {length} that its Content-Length promised."
-                    );
-            }
+#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
+            var reading = isAsync
+                ? ReadAsync(content, length, limit, cancellationToken)
+                : ValueTask.FromResult(Read(content, length, limit, cancellationToken));
+#pragma warning restore CA1849
+            var (bytes, given, rest) = await reading.ConfigureAwait(false);
+            return rest is null ? Copy(content, bytes, given) : Begun(content, bytes.AsMemory(0, given), rest);
         }
-        catch (IOException problem)
+        catch (Exception problem) when (problem is IOException or InvalidDataException)
         {
             throw new HttpRequestException(
-                problem is HttpIOException { HttpRequestError: var error } ? error : HttpRequestError.Unknown,
+                problem switch
+                {
+                    HttpIOException { HttpRequestError: var error } => error,
+                    // What the transport should decompress, and cannot.
+                    InvalidDataException => HttpRequestError.InvalidResponse,
+                    _ => HttpRequestError.Unknown,
+                },
                 "The response's body broke while it was read into memory.",
                 problem
             );
         }
-
-        return Copy(content, bytes, length);
     }
 
-    /// <returns>How many bytes came: as many as there is room for, or fewer if it ended before.</returns>
-    private static async ValueTask<int> ReadToEndAsync(
+    /// <returns>
+    /// What came and how many bytes, and the body if it goes on beyond the limit. One byte more than the length or else the
+    /// limit is asked for: that none comes is the end. Over HTTP/2 the stream alone tells it, and brings the trailers with it.
+    /// </returns>
+    private static async ValueTask<(byte[] Bytes, int Given, Stream? Body)> ReadAsync(
         HttpContent content,
-        byte[] bytes,
-        bool isAsync,
+        int? length,
+        int limit,
         CancellationToken cancellationToken
     )
     {
-        if (isAsync)
+        var most = (length ?? limit) + 1;
+        var bytes = new byte[length is null ? Math.Min(FirstPiece, most) : most];
+        var (given, goesOn) = (0, false);
+        var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        try
         {
-            var body = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-            await using var _ = body.ConfigureAwait(false);
-            return await body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken)
-                .ConfigureAwait(false);
+            while (given < most)
+            {
+                var read = await body.ReadAsync(bytes.AsMemory(given), cancellationToken).ConfigureAwait(false);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                given += read;
+                Grow(ref bytes, given, most);
+            }
+
+            goesOn = GoesOn(length, given, most);
+            return (bytes, given, goesOn ? body : null);
         }
-        else
+        finally
         {
-#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
-            using var body = content.ReadAsStream(cancellationToken);
+            if (!goesOn)
+            {
+                await body.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <inheritdoc cref="ReadAsync"/>
+    private static (byte[] Bytes, int Given, Stream? Body) Read(
+        HttpContent content,
+        int? length,
+        int limit,
+        CancellationToken cancellationToken
+    )
+    {
+        var most = (length ?? limit) + 1;
+        var bytes = new byte[length is null ? Math.Min(FirstPiece, most) : most];
+        var (given, goesOn) = (0, false);
+        var body = content.ReadAsStream(cancellationToken);
+        try
+        {
             // A blocking read can only be ended by disposing the body under it, as the platform itself does.
-            using var ending = cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body);
-            return body.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-#pragma warning restore CA1849
+            using (cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body))
+            {
+                while (given < most)
+                {
+                    var read = body.Read(bytes, given, bytes.Length - given);
+                    if (read == 0)
+                    {
+                        break;
+                    }
+
+                    given += read;
+                    Grow(ref bytes, given, most);
+                }
+            }
+
+            // The read may then have ended with nothing, which is no end of the body; and nobody could read on.
+            cancellationToken.ThrowIfCancellationRequested();
+            goesOn = GoesOn(length, given, most);
+            return (bytes, given, goesOn ? body : null);
         }
+        finally
+        {
+            if (!goesOn)
+            {
+                body.Dispose();
+            }
+        }
+    }
+
+    private static void Grow(ref byte[] bytes, int given, int most)
+    {
+        if (given == bytes.Length && given < most)
+        {
+            Array.Resize(ref bytes, (int)Math.Min(most, 2L * given));
+        }
+    }
+
+    /// <summary>Whether the body goes on beyond the limit.</summary>
+    /// <exception cref="IOException">It has another length than it said.</exception>
+    private static bool GoesOn(int? length, int given, int most)
+    {
+        if (given < length)
+        {
+            throw new EndOfStreamException($"{given} bytes came, its Content-Length promised {length}.");
+        }
+
+        return given == most && length is { } promised
+            ? throw new HttpIOException(
+                HttpRequestError.InvalidResponse,
+                $"More bytes came than the {promised} that its Content-Length promised."
+            )
+            : given == most;
+    }
+
+    private static StreamContent Begun(HttpContent content, ReadOnlyMemory<byte> beginning, Stream rest)
+    {
+        var begun = new StreamContent(new BegunStream(beginning, rest, content));
+        ContentHeaders.Copy(content, begun);
+        return begun;
     }
 
     private static ByteArrayContent Copy(HttpContent content, byte[] bytes, int length)

@@ -45,20 +45,7 @@ internal readonly struct CallersHeaders
         }
     }
 
-    private HeaderStringValues? Find(string name)
-    {
-        foreach (var (given, values) in _headers!)
-        {
-            if (string.Equals(given, name, StringComparison.OrdinalIgnoreCase))
-            {
-                return values;
-            }
-        }
-
-        return null;
-    }
-
-    private static bool AreSame(HeaderStringValues given, HeaderStringValues found)
+    public static bool AreSame(HeaderStringValues given, HeaderStringValues found)
     {
         if (given.Count != found.Count)
         {
@@ -76,5 +63,18 @@ internal readonly struct CallersHeaders
         }
 
         return true;
+    }
+
+    private HeaderStringValues? Find(string name)
+    {
+        foreach (var (given, values) in _headers!)
+        {
+            if (string.Equals(given, name, StringComparison.OrdinalIgnoreCase))
+            {
+                return values;
+            }
+        }
+
+        return null;
     }
 }

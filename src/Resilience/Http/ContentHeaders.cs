@@ -15,6 +15,11 @@ internal static class ContentHeaders
             ? length
             : content.Headers.ContentLength;
 
+    /// <summary>Whether it is server-sent events, which come when there are any, and never end.</summary>
+    public static bool IsEventStream(HttpContent content) =>
+        content.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+        && type.ToString().StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
+
     public static void Copy(HttpContent from, HttpContent to)
     {
         foreach (var header in from.Headers.NonValidated)

@@ -14,7 +14,6 @@ namespace Resilience.Http;
 internal struct OutgoingMessage
 {
     private const string Expect = "Expect";
-    private const string Authorization = "Authorization";
 
     private Uri _address;
     private HttpMethod _method;
@@ -22,8 +21,8 @@ internal struct OutgoingMessage
     private RequestPath _path;
     private TraceHeaders _traceHeaders;
     private CallersHeaders _callersHeaders;
+    private CallersCredentials _callersCredentials;
     private bool? _isChunked;
-    private HeaderStringValues _authorization;
     private HttpContent? _buffered;
     private AttemptContent? _attemptContent;
     private Uri? _target;
@@ -76,7 +75,7 @@ internal struct OutgoingMessage
         _method = request.Method;
         _content = request.Content;
         _traceHeaders = TraceHeaders.Of(request);
-        request.Headers.NonValidated.TryGetValues(Authorization, out _authorization);
+        _callersCredentials = CallersCredentials.Of(request);
         _callersHeaders = areOthersWithin ? CallersHeaders.Of(request) : default;
         _isChunked = _content is null ? null : request.Headers.TransferEncodingChunked;
     }
@@ -170,12 +169,12 @@ internal struct OutgoingMessage
     /// <param name="isReplayable">Whether its content can be read more than once, if the caller has said so.</param>
     public void AimAt(Backend backend, ref SeenPaths seen, TimeSpan idleWrite, bool? isReplayable)
     {
-        // All may have been changed on the way, by a transport that follows redirects: it turns a PUT into a GET, and takes
-        // the authorization away before it goes to where it was sent; or by the application's own handlers.
-        RestoreAuthorization();
+        // All may have been changed on the way, by a transport that follows redirects or answers challenges: it turns a PUT
+        // into a GET, takes the authorization away before it goes to where it was sent, and writes down what it has for one
+        // backend; or by the application's own handlers.
         if (_target is not null)
         {
-            _callersHeaders.Restore(Request);
+            RestoreHeaders();
         }
 
         Request.Method = _method;
@@ -254,8 +253,7 @@ internal struct OutgoingMessage
     {
         try
         {
-            RestoreAuthorization();
-            _callersHeaders.Restore(Request);
+            RestoreHeaders();
             _traceHeaders.Restore(Request);
             Request.Method = _method;
             Request.RequestUri = _address;
@@ -291,18 +289,11 @@ internal struct OutgoingMessage
         }
     }
 
-    /// <summary>Only after a redirect: a handler within that has taken it away by itself meant to.</summary>
-    private readonly void RestoreAuthorization()
+    private readonly void RestoreHeaders()
     {
-        if (
-            _authorization.Count > 0
-            && _target is not null
-            && !ReferenceEquals(Request.RequestUri, _target)
-            && !Request.Headers.NonValidated.Contains(Authorization)
-        )
-        {
-            Request.Headers.TryAddWithoutValidation(Authorization, _authorization);
-        }
+        var isRedirected = _target is not null && !ReferenceEquals(Request.RequestUri, _target);
+        _callersCredentials.Restore(Request, isRedirected);
+        _callersHeaders.Restore(Request);
     }
 
     private void RestoreHost()

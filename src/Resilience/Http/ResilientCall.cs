@@ -191,18 +191,25 @@ internal sealed class ResilientCall
     private static async Task ObserveAsync(Task reading) =>
         await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    /// <summary>Whether the attempt has a response whose body is to be read before it counts as a success.</summary>
-    public bool WantsBody(Task<HttpResponseMessage> sending)
-    {
-        var limit = _options?.BufferResponseUpTo ?? _policy.BufferResponsesUpTo;
-        return limit > 0
-            && sending.IsCompletedSuccessfully
-            && sending.Result is { } response
-            && HasBody(response, out var length)
-            && length <= limit;
-    }
+    private int BodyLimit => _options?.BufferResponseUpTo ?? _policy.BufferResponsesUpTo;
 
-    /// <summary>Reads the body into memory, within the attempt's time; one that breaks fails the attempt.</summary>
+    /// <summary>
+    /// Whether the attempt has a response whose body is to be read before it counts as a success: not one that is longer
+    /// than it may be, nor one that has no end by its nature.
+    /// </summary>
+    public bool WantsBody(Task<HttpResponseMessage> sending) =>
+        BodyLimit > 0
+        && sending.IsCompletedSuccessfully
+        && sending.Result is { } response
+        && HasBody(response, out var length)
+        && length.GetValueOrDefault() <= BodyLimit
+        && !IsUpgraded(response)
+        && !ContentHeaders.IsEventStream(response.Content);
+
+    /// <summary>
+    /// Reads the body into memory, within the attempt's time; one that breaks fails the attempt. What goes on past the limit
+    /// is its reader's.
+    /// </summary>
     public async Task<HttpResponseMessage> ReadBodyAsync(Task<HttpResponseMessage> sending)
     {
         var response = await sending.ConfigureAwait(false);
@@ -211,10 +218,14 @@ internal sealed class ResilientCall
             HasBody(response, out var length);
             var body = response.Content;
             response.Content = await Buffering
-                .ReadResponseAsync(body, (int)length.GetValueOrDefault(), IsAsync, _limit.Token)
+                .ReadResponseAsync(body, (int?)length, BodyLimit, IsAsync, _limit.Token)
                 .ConfigureAwait(false);
-            body.Dispose();
-            _isBuffered = true;
+            _isBuffered = response.Content is ByteArrayContent;
+            if (_isBuffered)
+            {
+                body.Dispose();
+            }
+
             return response;
         }
         catch

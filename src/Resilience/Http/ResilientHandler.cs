@@ -87,17 +87,21 @@ public sealed class ResilientHandler : DelegatingHandler
     }
 
     /// <summary>
-    /// Whether handlers stand between ours and the transport, who may change a message's headers and keep an attempt's token
-    /// when it has ended; those that the factory adds to log do neither.
+    /// Whether handlers other than the platform's own transport stand within, who may change a message's headers and keep
+    /// an attempt's token when it has ended; those that the factory adds to log do neither. Types are compared, since a
+    /// primary that an application derives from the platform's is the application's.
     /// </summary>
     internal static bool AreOthersWithin(HttpMessageHandler? inner)
     {
-        while (inner is LoggingHttpMessageHandler or LoggingScopeHttpMessageHandler)
+        while (
+            inner?.GetType() is { } type
+            && (type == typeof(LoggingHttpMessageHandler) || type == typeof(LoggingScopeHttpMessageHandler))
+        )
         {
             inner = ((DelegatingHandler)inner).InnerHandler;
         }
 
-        return inner is DelegatingHandler;
+        return inner is not (SocketsHttpHandler or IPlainTransport) && inner?.GetType() != typeof(HttpClientHandler);
     }
 
     private Task<HttpResponseMessage> SendAsync(ResilientCall call) =>

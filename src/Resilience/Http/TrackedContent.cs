@@ -12,7 +12,6 @@ namespace Resilience.Http;
 internal class TrackedContent : HttpContent
 {
     private const long Unknown = -1;
-    private const string EventStream = "text/event-stream";
 
     private readonly HttpContent _inner;
     private readonly long _length;
@@ -49,9 +48,7 @@ internal class TrackedContent : HttpContent
     /// Whether the body may be silent for as long as it likes: server-sent events come when there are any. The
     /// transport's own headers are asked, which nobody else reads.
     /// </summary>
-    public bool MayBeSilent =>
-        _inner.Headers.NonValidated.TryGetValues("Content-Type", out var type)
-        && type.ToString().StartsWith(EventStream, StringComparison.OrdinalIgnoreCase);
+    public bool MayBeSilent => ContentHeaders.IsEventStream(_inner);
 
     /// <summary>Whether it is on this side that the body has been broken.</summary>
     protected virtual bool IsBrokenHere => false;

@@ -87,9 +87,9 @@ public sealed class RetryPolicy
     )
     {
         ArgumentNullException.ThrowIfNull(operation);
+        cancellationToken.ThrowIfCancellationRequested();
         for (var attempt = 1; ; attempt++)
         {
-            cancellationToken.ThrowIfCancellationRequested();
             var result = default(TResult)!;
             ExceptionDispatchInfo? failure = null;
             try
@@ -102,14 +102,23 @@ public sealed class RetryPolicy
             }
 
             // Outside the try: what predicate and callback throw is no failure of the operation.
-            if (!TryPlanRetry(attempt, result, failure?.SourceException, cancellationToken, out var delay))
+            if (!MayTryAgain(attempt, result, failure?.SourceException, cancellationToken, out var withdrawnAt))
             {
                 failure?.Throw();
                 return result;
             }
 
-            await DisposeAsync(result).ConfigureAwait(false);
-            await WaitAsync(delay, failure?.SourceException, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                var delay = Tell(attempt, result, failure?.SourceException);
+                await DisposeAsync(result).ConfigureAwait(false);
+                await WaitAsync(delay, failure?.SourceException, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                _budget?.GiveBack(withdrawnAt);
+                throw;
+            }
         }
     }
 
@@ -164,9 +173,9 @@ public sealed class RetryPolicy
     )
     {
         ArgumentNullException.ThrowIfNull(operation);
+        cancellationToken.ThrowIfCancellationRequested();
         for (var attempt = 1; ; attempt++)
         {
-            cancellationToken.ThrowIfCancellationRequested();
             var result = default(TResult)!;
             ExceptionDispatchInfo? failure = null;
             try
@@ -178,15 +187,24 @@ public sealed class RetryPolicy
                 failure = ExceptionDispatchInfo.Capture(exception);
             }
 
-            if (!TryPlanRetry(attempt, result, failure?.SourceException, cancellationToken, out var delay))
+            if (!MayTryAgain(attempt, result, failure?.SourceException, cancellationToken, out var withdrawnAt))
             {
                 failure?.Throw();
                 return result;
             }
 
-            (result as IDisposable)?.Dispose();
-            // Blocking is what a synchronous caller has asked for.
-            WaitAsync(delay, failure?.SourceException, cancellationToken).GetAwaiter().GetResult();
+            try
+            {
+                var delay = Tell(attempt, result, failure?.SourceException);
+                (result as IDisposable)?.Dispose();
+                // Blocking is what a synchronous caller has asked for.
+                WaitAsync(delay, failure?.SourceException, cancellationToken).GetAwaiter().GetResult();
+            }
+            catch
+            {
+                _budget?.GiveBack(withdrawnAt);
+                throw;
+            }
         }
     }
 
@@ -248,16 +266,17 @@ public sealed class RetryPolicy
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Whether another attempt follows, and after which wait; deposits with the budget what has succeeded.</summary>
-    private bool TryPlanRetry<TResult>(
+    /// <summary>Whether another attempt may follow, and is paid for; deposits with the budget what has succeeded.</summary>
+    /// <param name="withdrawnAt">When its price was withdrawn, which is given back if it does not begin after all.</param>
+    private bool MayTryAgain<TResult>(
         int attempt,
         TResult result,
         Exception? failure,
         CancellationToken cancellationToken,
-        out TimeSpan delay
+        out long withdrawnAt
     )
     {
-        delay = default;
+        withdrawnAt = 0;
         var mayHelp = _shouldRetry is null
             ? failure is not null
             : _shouldRetry(new RetryOutcome(failure is null ? result : null, failure));
@@ -271,24 +290,25 @@ public sealed class RetryPolicy
             return false;
         }
 
-        if (
-            !_rules.IsEnabled
-            || attempt >= _rules.MaxAttempts
-            || cancellationToken.IsCancellationRequested
-            || !TryWithdraw(attempt, failure)
-        )
-        {
-            return false;
-        }
-
-        delay = _rules.DelayBefore(attempt + 1, _random.NextDouble());
-        _onRetry?.Invoke(new RetryEvent(attempt, new RetryOutcome(failure is null ? result : null, failure), delay));
-        return true;
+        return _rules.IsEnabled
+            && attempt < _rules.MaxAttempts
+            && !cancellationToken.IsCancellationRequested
+            && TryWithdraw(attempt, failure, out withdrawnAt);
     }
 
-    private bool TryWithdraw(int attempt, Exception? failure)
+    /// <summary>Tells the application of the next attempt.</summary>
+    /// <returns>The wait before it.</returns>
+    private TimeSpan Tell<TResult>(int attempt, TResult result, Exception? failure)
     {
-        if (_budget is null || _budget.TryWithdraw())
+        var delay = _rules.DelayBefore(attempt + 1, _random.NextDouble());
+        _onRetry?.Invoke(new RetryEvent(attempt, new RetryOutcome(failure is null ? result : null, failure), delay));
+        return delay;
+    }
+
+    private bool TryWithdraw(int attempt, Exception? failure, out long withdrawnAt)
+    {
+        withdrawnAt = 0;
+        if (_budget is null || _budget.TryWithdraw(out withdrawnAt))
         {
             return true;
         }
@@ -308,6 +328,8 @@ public sealed class RetryPolicy
         try
         {
             await _clock.Delay(delay, cancellationToken).ConfigureAwait(false);
+            // The caller may have left just as the time was up.
+            cancellationToken.ThrowIfCancellationRequested();
         }
         catch (OperationCanceledException cancelled)
         {

@@ -117,6 +117,74 @@ public sealed class ContentFramingTests : ResilienceTest
         client["b"].Failures.Should().Be(0);
     }
 
+    /// <summary>As most answers of an interface come: in chunks, or over HTTP/2 without a length.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Body_OfUnknownLengthThatBreaksOff_IsReadIntoMemoryFromAnotherBackend(bool isHttp2) // law 1
+    {
+        var breaking = Own(isHttp2 ? Http2Server(BreakAsync) : ChunkServer("3\r\nabc\r\n5\r\nde", isKept: false));
+        var whole = Own(
+            isHttp2
+                ? Http2Server((socket, stream, token) => AnswerAsync(socket, stream, null, token))
+                : ChunkServer("5\r\nhello\r\n0\r\nx-trailer: after it\r\n\r\n", isKept: true)
+        );
+        var client = Connect(options => Both(options, breaking, whole).BufferResponsesUpTo = Limit);
+
+        // In turn from a random start: at least one of two begins at the one that breaks off.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = Get(isHttp2);
+            using var response = await client.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+
+            client["b"].InFlight.Should().Be(0, "the whole body is here");
+            (await response.Content.ReadAsStringAsync()).Should().Be("hello");
+            response.GetBackend()!.Name.Should().Be("b");
+            response.TrailingHeaders.GetValues("x-trailer").Should().Equal("after it");
+        }
+
+        client["a"].Failures.Should().BePositive();
+        client["b"].Failures.Should().Be(0);
+
+        static async Task BreakAsync(Socket socket, int stream, CancellationToken token)
+        {
+            await Http2Frames.BeginAnswerAsync(socket, stream, null, token);
+            await Http2Frames.SendDataAsync(socket, stream, "hel", isLast: false, token);
+            await Http2Frames.ResetAsync(socket, stream, token);
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Body_OfUnknownLengthLongerThanTheLimit_IsAllThereWithItsTrailers(bool isAsync)
+    {
+        var text = string.Concat(Enumerable.Range(0, 2_000).Select(each => $"{each:x4} "));
+        var chunks = text.Chunk(1_000).Select(each => $"{each.Length:x}\r\n{new string(each)}\r\n");
+        var server = Own(ChunkServer($"{string.Concat(chunks)}0\r\nx-trailer: after it\r\n\r\n", isKept: true));
+        var client = Connect(options => options.AddBackend(server.Address.ToString(), "a").BufferResponsesUpTo = Limit);
+
+        // The second one comes over the connection of the first, which was left clean.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = Get(isHttp2: false);
+            using var response = isAsync
+                ? await client.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead)
+                : client.Http.Send(request, HttpCompletionOption.ResponseHeadersRead);
+            var held = client["a"].InFlight;
+            using var body = new StreamReader(
+                isAsync ? await response.Content.ReadAsStreamAsync() : response.Content.ReadAsStream()
+            );
+
+            (isAsync ? await body.ReadToEndAsync() : body.ReadToEnd()).Should().Be(text);
+            held.Should().Be(1);
+            client["a"].InFlight.Should().Be(0);
+            response.TrailingHeaders.GetValues("x-trailer").Should().Equal("after it");
+        }
+
+        server.AcceptedConnections.Should().Be(1);
+    }
+
     /// <summary>What is not read into memory is the reader's as it came, as from a bare client.</summary>
     [Theory]
     [InlineData(3)]
@@ -142,7 +210,27 @@ public sealed class ContentFramingTests : ResilienceTest
     private static string Chunked(int length) =>
         $"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n";
 
-    private static async Task AnswerAsync(Socket socket, int stream, int length, CancellationToken token)
+    /// <param name="isKept">Whether the connection is kept for the next request, or else ends with the answer.</param>
+    private static ScriptServer ChunkServer(string chunks, bool isKept) =>
+        ScriptServer.Start(
+            async (socket, _, token) =>
+            {
+                while ((await ScriptServer.ReadHeadAsync(socket, token)).Length > 0)
+                {
+                    await ScriptServer.SendAsync(
+                        socket,
+                        $"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}",
+                        token
+                    );
+                    if (!isKept)
+                    {
+                        return;
+                    }
+                }
+            }
+        );
+
+    private static async Task AnswerAsync(Socket socket, int stream, int? length, CancellationToken token)
     {
         await Http2Frames.BeginAnswerAsync(socket, stream, length, token);
         await Http2Frames.SendDataAsync(socket, stream, "hello", isLast: false, token);

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
 using Resilience.Http;
 using Resilience.IntegrationTests.Infrastructure;
 
@@ -49,6 +51,54 @@ public sealed class CredentialTests : ResilienceTest
 
         elsewhere.Requests.Should().NotBeEmpty().And.OnlyContain(each => !each.HeadText.Contains("Authorization"));
         second.Requests.Should().HaveCount(2).And.OnlyContain(each => each.HeadText.Contains("Bearer secret"));
+    }
+
+    /// <summary>The platform writes its answer to a challenge on the message, and leaves it there.</summary>
+    [Fact]
+    public async Task Challenge_AnsweredWithTheCredentialsForOneBackend_NeitherTheNextNorTheCallerGetsThem()
+    {
+        var (challenges, heads) = (0, new ConcurrentQueue<string>());
+        var first = Own(
+            ScriptServer.Start(
+                async (socket, _, token) =>
+                {
+                    while (await ScriptServer.ReadHeadAsync(socket, token) is { Length: > 0 } head)
+                    {
+                        heads.Enqueue(head);
+                        var isAnswered = head.Contains("Authorization: Basic", StringComparison.Ordinal);
+                        challenges += isAnswered ? 0 : 1;
+                        await ScriptServer.SendAsync(
+                            socket,
+                            isAnswered
+                                ? "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+                                : "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"a\"\r\nContent-Length: 0\r\n\r\n",
+                            token
+                        );
+                    }
+                }
+            )
+        );
+        var second = Server();
+        var credentials = new CredentialCache { { first.Address, "Basic", new NetworkCredential("user", "password") } };
+        var client = Connect(
+            options => options.AddBackend(first.Address.ToString(), "a").AddBackend(second.Address.ToString(), "b"),
+            configureClient: http =>
+                http.ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { Credentials = credentials })
+        );
+
+        // In turn from a random start: at least one of two begins at the one that challenges.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, Relative(""));
+            using var response = await client.Http.SendAsync(request);
+
+            response.StatusCode.Should().Be(HttpStatusCode.OK);
+            request.Headers.Should().BeEmpty();
+        }
+
+        challenges.Should().BePositive();
+        heads.Should().Contain(head => head.Contains("Authorization: Basic"), "the platform answered the challenge");
+        second.Requests.Should().HaveCount(2).And.OnlyContain(each => !each.HeadText.Contains("Authorization"));
     }
 
     [Theory]

@@ -22,6 +22,7 @@ internal static class Http2Frames
     public const byte EndHeaders = 0x4;
 
     private const byte Acknowledge = 0x1;
+    private const int InternalError = 0x2;
     private const int RefusedStream = 0x7;
     private const int HeaderLength = 9;
     private const int InitialWindow = 65_535;
@@ -95,9 +96,16 @@ internal static class Http2Frames
         // The name of the eighth entry, and a value of its own.
         SendAsync(socket, Headers, EndHeaders | EndStream, stream, [0x08, 3, .. "503"u8], token);
 
-    /// <summary>Begins an answer 200 with a body of that length, it says.</summary>
-    public static Task BeginAnswerAsync(Socket socket, int stream, int length, CancellationToken token) =>
-        SendAsync(socket, Headers, EndHeaders, stream, [0x88, .. Field("content-length", $"{length}")], token);
+    /// <summary>Begins an answer 200 with a body of that length, it says, if it says any.</summary>
+    public static Task BeginAnswerAsync(Socket socket, int stream, int? length, CancellationToken token) =>
+        SendAsync(
+            socket,
+            Headers,
+            EndHeaders,
+            stream,
+            [0x88, .. length is null ? [] : Field("content-length", $"{length}")],
+            token
+        );
 
     public static Task SendDataAsync(Socket socket, int stream, string text, bool isLast, CancellationToken token) =>
         SendAsync(socket, Data, isLast ? EndStream : 0, stream, Encoding.ASCII.GetBytes(text), token);
@@ -113,6 +121,10 @@ internal static class Http2Frames
     /// <summary>A header as HPACK writes it that is put into no table: a literal, each part at most 126 bytes long.</summary>
     public static byte[] Field(string name, string value) =>
         [0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)];
+
+    /// <summary>Breaks an answer off.</summary>
+    public static Task ResetAsync(Socket socket, int stream, CancellationToken token) =>
+        SendAsync(socket, ResetStream, 0, stream, Bytes(InternalError), token);
 
     public static Task RefuseAsync(Socket socket, int stream, CancellationToken token) =>
         SendAsync(socket, ResetStream, 0, stream, Bytes(RefusedStream), token);

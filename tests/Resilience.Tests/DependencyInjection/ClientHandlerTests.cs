@@ -30,18 +30,26 @@ public sealed class ClientHandlerTests
         perRequest.Authorities.Should().Equal("catalog");
     }
 
-    /// <summary>What the factory puts before the transport to log costs a request nothing.</summary>
+    /// <summary>What the factory puts before the transport to log costs a request nothing; nor does the platform's own.</summary>
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Handlers_BetweenOursAndTheTransport_MayChangeHeadersIfTheyAreTheApplications(bool isAdded)
+    [InlineData(null, false, false)]
+    [InlineData(typeof(SocketsHttpHandler), false, false)]
+    [InlineData(typeof(HttpClientHandler), false, false)]
+    [InlineData(null, true, true)]
+    [InlineData(typeof(OwnClientHandler), false, true)]
+    [InlineData(typeof(OwnPrimary), false, true)]
+    public async Task Handlers_WithinOurs_MayChangeHeadersIfTheyAreTheApplications(
+        Type? primary,
+        bool isAdded,
+        bool mayChange
+    )
     {
         await using var scene = new Scene();
         scene.AddPool("catalog", "http://a:80");
-        var client = scene
-            .Services.AddHttpClient("client")
-            .ConfigurePrimaryHttpMessageHandler(() => new StubHandler())
-            .UseResilientBackends("catalog");
+        var client = scene.Services.AddHttpClient("client").UseResilientBackends("catalog");
+        _ = primary is null
+            ? client
+            : client.ConfigurePrimaryHttpMessageHandler(() => (HttpMessageHandler)Activator.CreateInstance(primary)!);
         _ = isAdded ? client.AddHttpMessageHandler(() => new CountingHandler(new Counter())) : client;
         var handler = scene.Provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("client");
         while (handler is not ResilientHandler)
@@ -52,7 +60,7 @@ public sealed class ClientHandlerTests
         var within = ((ResilientHandler)handler).InnerHandler;
 
         within.Should().BeAssignableTo<DelegatingHandler>("the factory logs");
-        ResilientHandler.AreOthersWithin(within).Should().Be(isAdded);
+        ResilientHandler.AreOthersWithin(within).Should().Be(mayChange);
     }
 
     [Fact]
@@ -178,6 +186,17 @@ public sealed class ClientHandlerTests
     private sealed class Counter
     {
         public List<string> Authorities { get; } = [];
+    }
+
+    /// <summary>The usual way to an own primary: the platform's with something of one's own.</summary>
+    private sealed class OwnClientHandler : HttpClientHandler;
+
+    private sealed class OwnPrimary : HttpMessageHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        ) => Task.FromResult(new HttpResponseMessage());
     }
 
     private sealed class CountingHandler(Counter counter) : DelegatingHandler

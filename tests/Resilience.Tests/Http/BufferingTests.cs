@@ -232,19 +232,235 @@ public sealed class BufferingTests
             .Equal(FailureKind.MalformedResponse, FailureKind.None);
     }
 
-    [Fact]
-    public async Task Response_InChunksBesideALength_StreamsAsEver()
+    [Theory]
+    [InlineData(3)]
+    [InlineData(1_000)]
+    public async Task Response_InChunksBesideALength_IsReadToTheEndOfTheChunks(int length)
     {
         using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
-        var answer = new HttpResponseMessage { Content = Body("hello"u8.ToArray(), null, 3) };
+        var answer = new HttpResponseMessage { Content = Body("hello"u8.ToArray(), null, length) };
         answer.Headers.TransferEncodingChunked = true;
         rig.On("b1", (_, _) => Task.FromResult(answer));
 
         using var response = await rig.SendAsync();
 
-        rig.InFlight.Should().Be(1);
+        rig.InFlight.Should().Be(0);
         (await response.Content.ReadAsStringAsync()).Should().Be("hello");
         rig.Sent.Should().Equal("b1");
+    }
+
+    /// <summary>As most JSON comes: in chunks, or over HTTP/2 without a length.</summary>
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(true, 5)]
+    [InlineData(false, 0)]
+    [InlineData(false, 5)]
+    public async Task Response_OfUnknownLengthBreaksWithinTheLimit_ComesFromAnotherBackend(bool isAsync, int given) // law 1
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        rig.On("b1", Answers.Body(Body("hello"u8[..given].ToArray(), new IOException("reset"), null)));
+        rig.On("b2", Answers.Body(Body("hello"u8.ToArray(), null, null)));
+
+        using var response = await rig.SendAsync(isAsync: isAsync);
+
+        (await response.Content.ReadAsStringAsync()).Should().Be("hello");
+        rig.Sent.Should().Equal("b1", "b2");
+        rig["b1"].Failures.Should().Be(1);
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(true, 5)]
+    [InlineData(true, 100_000)]
+    [InlineData(false, 0)]
+    [InlineData(false, 5)]
+    [InlineData(false, 100_000)]
+    public async Task Response_OfUnknownLengthEndsWithinTheLimit_IsHereWhole(bool isAsync, int length)
+    {
+        using var rig = new HttpRig(1, options => options.BufferResponsesUpTo = Math.Max(length, 1));
+        var bytes = Numbered(length);
+        var body = new ScriptedStream(bytes) { Piece = 7_000 };
+        var content = new StreamContent(body);
+        content.Headers.ContentLanguage.Add("eo");
+        content.Headers.ContentEncoding.Add("br");
+        rig.On("b1", Answers.Body(content));
+
+        using var response = await rig.SendAsync(isAsync: isAsync);
+
+        rig.InFlight.Should().Be(0, "the whole body is here");
+        body.IsDisposed.Should().BeTrue();
+        (await response.Content.ReadAsByteArrayAsync()).Should().Equal(bytes);
+        response.Content.Headers.ContentLanguage.Should().Equal("eo");
+        response.Content.Headers.ContentEncoding.Should().Equal("br");
+        rig["b1"].Failures.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Response_OfUnknownLengthStallsWithinTheLimit_IsEndedByTheAttemptTimeout(bool isAsync)
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        var body = new ScriptedStream("hel"u8.ToArray()) { IsHanging = true };
+        rig.On("b1", Answers.Body(new StreamContent(body)));
+
+        var sending = rig.SendAsync(isAsync: isAsync);
+        await body.WhenHanging;
+        using var response = await rig.DriveAsync(sending);
+
+        rig.Sent.Should().Equal("b1", "b2");
+        rig["b1"].Failures.Should().Be(1);
+        body.IsDisposed.Should().BeTrue();
+    }
+
+    /// <summary>A stream may answer with nothing when it is disposed under its reader: that is no end of the body.</summary>
+    [Fact]
+    public async Task Response_OfUnknownLengthEndedUnderABlockingRead_IsNotTakenForWhole()
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        using var body = new EndingStream();
+        rig.On("b1", Answers.Body(new StreamContent(body)));
+
+        var sending = rig.SendAsync(isAsync: false);
+        await body.WhenReading;
+        using var response = await rig.DriveAsync(sending);
+
+        rig.Sent.Should().Equal("b1", "b2");
+        (await response.Content.ReadAsStringAsync()).Should().Be("hello");
+    }
+
+    [Theory]
+    [InlineData(true, 6)]
+    [InlineData(true, 100_000)]
+    [InlineData(false, 6)]
+    [InlineData(false, 100_000)]
+    public async Task Response_OfUnknownLengthGoesOnPastTheLimit_IsReadOnAsAStream(bool isAsync, int length)
+    {
+        using var rig = new HttpRig(1, options => options.BufferResponsesUpTo = 5);
+        var bytes = Numbered(length);
+        var content = Body(bytes, null, null);
+        rig.On("b1", Answers.Body(content));
+
+        using var response = await rig.SendAsync(isAsync: isAsync);
+
+        rig.InFlight.Should().Be(1, "the rest of the body is still to come");
+        response.Content.Headers.ContentLanguage.Should().Equal("eo");
+        response.Content.Headers.ContentLength.Should().BeNull();
+        using var copy = new MemoryStream();
+        if (isAsync)
+        {
+            await response.Content.CopyToAsync(copy);
+        }
+        else
+        {
+            using var body = response.Content.ReadAsStream();
+            body.CopyTo(copy, 4);
+        }
+
+        copy.ToArray().Should().Equal(bytes);
+        rig.InFlight.Should().Be(0);
+        rig["b1"].Failures.Should().Be(0);
+        rig.Sent.Should().Equal("b1");
+    }
+
+    [Fact]
+    public async Task Response_OfUnknownLengthBreaksPastTheLimit_IsItsReaders()
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        rig.On("b1", Answers.Body(Body("hello!"u8.ToArray(), new IOException("reset"), null)));
+
+        using var response = await rig.SendAsync();
+        var reading = () => response.Content.ReadAsStringAsync();
+
+        await reading.Should().ThrowAsync<HttpRequestException>();
+        rig.Sent.Should().Equal("b1");
+        rig["b1"].Failures.Should().Be(1);
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Response_OfUnknownLengthPastTheLimitIsDisposedUnread_LetsGoOfTheConnection() // law 4
+    {
+        using var rig = new HttpRig(1, options => options.BufferResponsesUpTo = 5);
+        var body = new ScriptedStream("hello, and more"u8.ToArray());
+        rig.On("b1", Answers.Body(new StreamContent(body)));
+        var response = await rig.SendAsync();
+        var before = body.IsDisposed;
+
+        response.Dispose();
+
+        before.Should().BeFalse();
+        body.IsDisposed.Should().BeTrue();
+        rig.InFlight.Should().Be(0);
+        rig["b1"].Failures.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Response_OfUnknownLengthPastTheLimitWithBodiesUntracked_IsAllThere()
+    {
+        using var rig = new HttpRig(
+            1,
+            options => (options.BufferResponsesUpTo, options.TrackResponseBodies) = (5, false)
+        );
+        rig.On("b1", Answers.Body(Body("hello, and more"u8.ToArray(), null, null)));
+
+        using var response = await rig.SendAsync();
+
+        (await response.Content.ReadAsStringAsync()).Should().Be("hello, and more");
+    }
+
+    /// <summary>What nobody can wait for is not waited for: events come when there are any, an upgraded connection is the caller's.</summary>
+    [Theory]
+    [InlineData("GET", 200, "text/event-stream")]
+    [InlineData("GET", 101, null)]
+    [InlineData("CONNECT", 200, null)]
+    public async Task Response_WithoutAnEndByItsNature_IsNotRead(string method, int status, string? type)
+    {
+        using var rig = new HttpRig(1, options => options.BufferResponsesUpTo = 5);
+        var body = new ScriptedStream { IsHanging = true };
+        var answer = new HttpResponseMessage((HttpStatusCode)status) { Content = new StreamContent(body) };
+        answer.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+        rig.On("b1", (_, _) => Task.FromResult(answer));
+
+        using var response = await rig.SendAsync(new HttpRequestMessage(new HttpMethod(method), "http://catalog/"));
+
+        rig.InFlight.Should().Be(1);
+        response.Dispose();
+        rig.InFlight.Should().Be(0);
+    }
+
+    /// <summary>They have no body, whatever their content looks like.</summary>
+    [Theory]
+    [InlineData("HEAD", 200)]
+    [InlineData("GET", 204)]
+    [InlineData("GET", 304)]
+    public async Task Response_WithoutABody_IsNotRead(string method, int status)
+    {
+        using var rig = new HttpRig(1, options => options.BufferResponsesUpTo = 5);
+        var body = new ScriptedStream { IsHanging = true };
+        var answer = new HttpResponseMessage((HttpStatusCode)status) { Content = new StreamContent(body) };
+        rig.On("b1", (_, _) => Task.FromResult(answer));
+
+        using var response = await rig.SendAsync(new HttpRequestMessage(new HttpMethod(method), "http://catalog/"));
+
+        response.Content.Should().BeSameAs(answer.Content);
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Response_OfUnknownLengthCannotBeDecompressed_ComesFromAnotherBackend()
+    {
+        using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
+        rig.On("b1", Answers.Body(Body("hel"u8.ToArray(), new InvalidDataException("no gzip"), null)));
+
+        using var response = await rig.SendAsync();
+
+        response
+            .GetAttempts()
+            .Select(each => each.Outcome.Failure)
+            .Should()
+            .Equal(FailureKind.MalformedResponse, FailureKind.None);
     }
 
     [Fact]
@@ -266,8 +482,8 @@ public sealed class BufferingTests
     [Theory]
     [InlineData(4, 5L)]
     [InlineData(0, 5L)]
-    [InlineData(100, null)]
-    public async Task Response_BeyondTheLimitOrOfUnknownLength_StreamsAsEver(int limit, long? length)
+    [InlineData(0, null)]
+    public async Task Response_BeyondTheLimit_StreamsAsEver(int limit, long? length)
     {
         using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = limit);
         rig.On("b1", Answers.Body(Body("hel"u8.ToArray(), new IOException("reset"), length)));
@@ -332,5 +548,51 @@ public sealed class BufferingTests
         content.Headers.ContentLength = length;
         content.Headers.ContentLanguage.Add("eo");
         return content;
+    }
+
+    private static byte[] Numbered(int length) => [.. Enumerable.Range(0, length).Select(each => (byte)(each % 251))];
+
+    /// <summary>A body whose blocked read ends with nothing when it is disposed.</summary>
+    private sealed class EndingStream : Stream
+    {
+        private readonly TaskCompletionSource _reading = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _disposed = new();
+
+        public Task WhenReading => _reading.Task.WaitAsync(TimeSpan.FromSeconds(15));
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            _reading.TrySetResult();
+            _disposed.Task.Wait();
+            return 0;
+        }
+
+        public override void Flush() { }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            _disposed.TrySetResult();
+            base.Dispose(disposing);
+        }
     }
 }

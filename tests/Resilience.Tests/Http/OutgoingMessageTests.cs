@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Headers;
 using Resilience.Backends;
 using Resilience.Http;
 
@@ -153,6 +154,76 @@ public sealed class OutgoingMessageTests
         rig.Transport.Requests[1].Headers.Should().NotContainKey("Authorization");
     }
 
+    /// <summary>
+    /// The platform's own authentication answers a challenge by writing on the message: the credentials for one backend are
+    /// nobody else's.
+    /// </summary>
+    [Theory]
+    [InlineData("Authorization", null)]
+    [InlineData("Authorization", "not valid, but the caller's")]
+    [InlineData("Proxy-Authorization", null)]
+    [InlineData("Proxy-Authorization", "Basic bWluZQ==")]
+    public async Task Send_TransportAnswersAChallenge_TheNextAttemptHasTheCallersCredentials(string name, string? own)
+    {
+        using var rig = new HttpRig(2).On("b1", Challenged(name, Answers.Status(503)));
+        using var request = HttpRig.Get();
+        if (own is not null)
+        {
+            request.Headers.TryAddWithoutValidation(name, own);
+        }
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests[1].Uri.Should().Be("http://b2/");
+        rig.Transport.Requests[1].Headers.GetValueOrDefault(name).Should().Be(own);
+    }
+
+    [Theory]
+    [InlineData("Authorization", null, 200)]
+    [InlineData("Authorization", "Bearer secret", 200)]
+    [InlineData("Authorization", null, null)]
+    [InlineData("Proxy-Authorization", null, 200)]
+    [InlineData("Proxy-Authorization", "Basic bWluZQ==", null)]
+    public async Task Send_TransportAnswersAChallenge_TheCallersMessageIsAsItWas(string name, string? own, int? status)
+    {
+        using var rig = new HttpRig(configure: options => options.Retry.Enabled = false);
+        rig.On("b1", Challenged(name, status is { } code ? Answers.Status(code) : Answers.Break));
+        using var request = HttpRig.Get();
+        if (own is not null)
+        {
+            request.Headers.TryAddWithoutValidation(name, own);
+        }
+
+        var sending = () => rig.SendAsync(request);
+
+        if (status is null)
+        {
+            await sending.Should().ThrowAsync<HttpRequestException>();
+        }
+        else
+        {
+            (await sending()).Dispose();
+        }
+
+        request.Headers.NonValidated.TryGetValues(name, out var values).Should().Be(own is not null);
+        (own is null ? null : values.ToString()).Should().Be(own);
+    }
+
+    /// <summary>Redirected, and answered a challenge there: the caller's own is what comes next all the same.</summary>
+    [Fact]
+    public async Task Send_RedirectedAndChallengedThere_TheNextAttemptHasTheCallersCredentials()
+    {
+        using var rig = new HttpRig(2);
+        rig.On("b1", RedirectedTo("http://elsewhere/", Challenged("Authorization", Answers.Status(503))));
+        using var request = HttpRig.Get();
+        request.Headers.Authorization = new("Bearer", "secret");
+
+        using var response = await rig.SendAsync(request);
+
+        rig.Transport.Requests[1].Headers["Authorization"].Should().Be("Bearer secret");
+        request.Headers.Authorization.ToString().Should().Be("Bearer secret");
+    }
+
     /// <summary>While the platform waits for the 100 it may send the head again by itself (law 2).</summary>
     [Theory]
     [InlineData("POST", false)]
@@ -202,6 +273,21 @@ public sealed class OutgoingMessageTests
         }
 
         request.Headers.ToString().Split('\n').Should().BeEquivalentTo(before);
+    }
+
+    /// <summary>A primary of the application's own is no plain transport: it may do what a handler within may.</summary>
+    [Fact]
+    public async Task Send_OwnPrimaryAddsAHeader_EachAttemptCarriesItOnceAndTheCallersMessageNone()
+    {
+        using var rig = new HttpRig(2);
+        var primary = new HopPrimary();
+        using var client = new HttpMessageInvoker(new ResilientHandler(rig.Pool, primary));
+        using var request = HttpRig.Get();
+
+        using var response = await client.SendAsync(request, CancellationToken.None);
+
+        primary.Sent.Should().Equal("b1: 1", "b2: 1");
+        request.Headers.Should().BeEmpty();
     }
 
     /// <summary>It is asked again for each attempt.</summary>
@@ -308,6 +394,23 @@ public sealed class OutgoingMessageTests
             return then(sent, token);
         };
 
+    /// <summary>As the platform's authentication does after a 401 or 407: it sets the header, and sends the message again.</summary>
+    private static Answer Challenged(string name, Answer then) =>
+        (sent, token) =>
+        {
+            var credentials = new AuthenticationHeaderValue("Basic", "Zm9yOmIx");
+            if (name == "Authorization")
+            {
+                sent.Headers.Authorization = credentials;
+            }
+            else
+            {
+                sent.Headers.ProxyAuthorization = credentials;
+            }
+
+            return then(sent, token);
+        };
+
     /// <summary>As a handler does that gives a message a content of its own.</summary>
     private static Answer Filling(List<HttpContent?> found, Answer then) =>
         (sent, token) =>
@@ -344,6 +447,22 @@ public sealed class OutgoingMessageTests
             request.Headers.Add("X-Added", "within");
             request.Headers.Add("X-Both", "within");
             return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>As an application derives its primary from the platform's; the first backend's answer is 503.</summary>
+    private sealed class HopPrimary : HttpClientHandler
+    {
+        public List<string> Sent { get; } = [];
+
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        )
+        {
+            request.Headers.Add("X-Hop", "1");
+            Sent.Add($"{request.RequestUri!.Host}: {string.Join(", ", request.Headers.GetValues("X-Hop"))}");
+            return Answers.Status(Sent.Count == 1 ? 503 : 200)(request, cancellationToken);
         }
     }
 

@@ -40,6 +40,24 @@ public sealed class PooledCallTests
         kept.IsCancellationRequested.Should().BeFalse("the first one's has not");
     }
 
+    /// <summary>Nor what a primary of the application's own goes on with.</summary>
+    [Fact]
+    public void Token_KeptByAnOwnPrimary_IsNotTheNextRequests()
+    {
+        using var pool = new BackendPool("catalog", [HttpRig.Define(1)], new RoundRobinSelector());
+        var keeper = new KeepingPrimary();
+        using var client = new HttpMessageInvoker(new ResilientHandler(pool, keeper));
+        using var caller = new CancellationTokenSource();
+        using var first = client.Send(HttpRig.Get(), CancellationToken.None);
+        var kept = keeper.Last;
+
+        keeper.OnSend = caller.Cancel;
+        using var second = client.Send(HttpRig.Get(), caller.Token);
+
+        keeper.Last.IsCancellationRequested.Should().BeTrue("the second one's caller has cancelled");
+        kept.IsCancellationRequested.Should().BeFalse("the first one's has not");
+    }
+
     /// <summary>Nor what a handler of the application's does that probes go through.</summary>
     [Fact]
     public async Task Token_KeptByAHandlerOfProbes_IsNotTheNextOnes()
@@ -92,5 +110,24 @@ public sealed class PooledCallTests
             OnSend?.Invoke();
             return base.Send(request, cancellationToken);
         }
+    }
+
+    private sealed class KeepingPrimary : HttpMessageHandler
+    {
+        public CancellationToken Last { get; private set; }
+
+        public Action? OnSend { get; set; }
+
+        protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Last = cancellationToken;
+            OnSend?.Invoke();
+            return new HttpResponseMessage();
+        }
+
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request,
+            CancellationToken cancellationToken
+        ) => Task.FromResult(Send(request, cancellationToken));
     }
 }

@@ -165,7 +165,7 @@ public sealed class RequestAllocationTests : IDisposable
     }
 
     /// <summary>Answers at once with a body of a known length, as it comes over a wire.</summary>
-    private sealed class Transport(bool hasBody) : HttpMessageHandler
+    private sealed class Transport(bool hasBody) : HttpMessageHandler, IPlainTransport
     {
         private static readonly byte[] Body = new byte[64];
 

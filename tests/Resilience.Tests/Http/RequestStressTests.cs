@@ -74,7 +74,7 @@ public sealed class RequestStressTests
     }
 
     /// <summary>The first backend fails in one way and another; all take a moment and heed their token.</summary>
-    private sealed class Transport : HttpMessageHandler
+    private sealed class Transport : HttpMessageHandler, IPlainTransport
     {
         private int _failures;
 

@@ -1,10 +1,12 @@
 using System.Net;
+using Resilience.Http;
 
 namespace Resilience.Tests.Infrastructure;
 
 /// <summary>Stands for the transport: answers by a script and records what it was sent. Thread-safe.</summary>
 internal sealed class StubHandler(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> script)
-    : HttpMessageHandler
+    : HttpMessageHandler,
+        IPlainTransport
 {
     private readonly Lock _gate = new();
     private readonly List<StubRequest> _requests = [];

@@ -281,6 +281,90 @@ public sealed class RetryPolicyTests
         _retries.Should().BeEmpty();
     }
 
+    /// <summary>Cancellation always gives back what the call held (law 3).</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Execute_CancelledDuringAWait_GivesThePriceOfTheRetryBack_Law3(bool isAsync)
+    {
+        using var caller = new CancellationTokenSource();
+        var budget = new RetryBudget(new RetryBudgetOptions { MinimumPerSecond = 1 }, _time);
+        var full = budget.Balance;
+        var policy = Policy(budget: budget);
+        var running = Start(policy, isAsync, () => throw new IOException("down"), caller.Token);
+        await _time.WhenTimersArmedAsync(1);
+        var during = budget.Balance;
+
+        await caller.CancelAsync();
+
+        await ((Func<Task>)(() => running)).Should().ThrowAsync<TaskCanceledException>();
+        during.Should().Be(full - 1);
+        budget.Balance.Should().Be(full);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Execute_CancelledByTheCallback_GivesThePriceOfTheRetryBack_Law3(bool isAsync)
+    {
+        using var caller = new CancellationTokenSource();
+        var budget = new RetryBudget(new RetryBudgetOptions { MinimumPerSecond = 1 }, _time);
+        var full = budget.Balance;
+        var policy = new RetryPolicy(onRetry: _ => caller.Cancel(), budget: budget, timeProvider: _time);
+
+        var act = () => Start(policy, isAsync, () => throw new IOException("down"), caller.Token);
+
+        (await act.Should().ThrowAsync<TaskCanceledException>()).Which.InnerException.Should().BeOfType<IOException>();
+        budget.Balance.Should().Be(full);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Execute_CallbackThrows_GivesThePriceOfTheRetryBack(bool isAsync)
+    {
+        var budget = new RetryBudget(new RetryBudgetOptions { MinimumPerSecond = 1 }, _time);
+        var full = budget.Balance;
+        var policy = new RetryPolicy(
+            onRetry: _ => throw new InvalidOperationException("monitoring"),
+            budget: budget,
+            timeProvider: _time
+        );
+
+        var act = () => Start(policy, isAsync, () => throw new IOException(), CancellationToken.None);
+
+        await act.Should().ThrowExactlyAsync<InvalidOperationException>();
+        budget.Balance.Should().Be(full);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Execute_DisposalOfTheResultThrows_GivesThePriceOfTheRetryBack(bool isAsync)
+    {
+        var budget = new RetryBudget(new RetryBudgetOptions { MinimumPerSecond = 1 }, _time);
+        var full = budget.Balance;
+        var policy = Policy(shouldRetry: outcome => outcome.Result is Disposable, budget: budget);
+        var result = new Disposable { DisposalFailure = new InvalidOperationException("disposal") };
+
+        var act = () => Start(policy, isAsync, () => result, CancellationToken.None);
+
+        await act.Should().ThrowExactlyAsync<InvalidOperationException>();
+        budget.Balance.Should().Be(full);
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_RetriesThatAreMade_ArePaidFor()
+    {
+        var budget = new RetryBudget(new RetryBudgetOptions { MinimumPerSecond = 1 }, _time);
+        var full = budget.Balance;
+
+        var act = () => Run(Policy(budget: budget), _ => throw new IOException());
+
+        await act.Should().ThrowExactlyAsync<IOException>();
+        budget.Balance.Should().Be(full - 2);
+    }
+
     [Fact]
     public async Task ExecuteAsync_Successes_DepositWithTheBudget()
     {
@@ -546,6 +630,12 @@ public sealed class RetryPolicyTests
         return await running.WaitAsync(TimeSpan.FromSeconds(15));
     }
 
+    /// <summary>Starts a call the way that is asked for; a synchronous one blocks a thread of its own.</summary>
+    private static Task Start(RetryPolicy policy, bool isAsync, Func<object> operation, CancellationToken token) =>
+        isAsync
+            ? policy.ExecuteAsync(_ => ValueTask.FromResult(operation()), token).AsTask()
+            : Task.Run(() => policy.Execute(_ => operation(), token), CancellationToken.None);
+
     private Task<int> Run(
         RetryPolicy policy,
         Func<CancellationToken, ValueTask<int>> operation,
@@ -556,6 +646,15 @@ public sealed class RetryPolicyTests
     {
         public bool IsDisposed { get; private set; }
 
-        public void Dispose() => IsDisposed = true;
+        public Exception? DisposalFailure { get; init; }
+
+        public void Dispose()
+        {
+            IsDisposed = true;
+            if (DisposalFailure is not null)
+            {
+                throw DisposalFailure;
+            }
+        }
     }
 }
