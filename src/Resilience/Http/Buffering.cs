@@ -1,3 +1,5 @@
+using Resilience.Primitives;
+
 namespace Resilience.Http;
 
 /// <summary>
@@ -98,10 +100,14 @@ internal static class Buffering
         {
 #pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
             using var body = content.ReadAsStream(cancellationToken);
-            // A blocking read can only be ended by disposing the body under it, as the platform itself does.
-            using var ending = cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body);
-            return body.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
 #pragma warning restore CA1849
+            // Asynchronously all the same: with the token the platform closes the connection. A read that blocks by itself
+            // could only be ended by disposing the body under it, which the platform then drains for up to two seconds.
+            return Waiting.Block(
+                static read =>
+                    read.Body.ReadAtLeastAsync(read.Bytes, read.Bytes.Length, throwOnEndOfStream: false, read.Token),
+                (Body: body, Bytes: bytes, Token: cancellationToken)
+            );
         }
     }
 

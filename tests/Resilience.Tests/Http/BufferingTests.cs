@@ -247,20 +247,26 @@ public sealed class BufferingTests
         rig.Sent.Should().Equal("b1");
     }
 
-    [Fact]
-    public async Task Response_BodyStalls_IsEndedByTheAttemptTimeout()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Response_BodyStalls_IsEndedByTheAttemptTimeout(bool isAsync)
     {
         using var rig = new HttpRig(2, options => options.BufferResponsesUpTo = 5);
-        var content = new StreamContent(new ScriptedStream { IsHanging = true });
+        var body = new ScriptedStream { IsHanging = true, Late = 5 };
+        var content = new StreamContent(body);
         content.Headers.ContentLength = 5;
         rig.On("b1", Answers.Body(content));
 
-        var sending = rig.SendAsync();
+        var sending = rig.SendAsync(isAsync: isAsync);
+        await body.WhenHanging;
         rig.Time.Advance(TimeSpan.FromSeconds(10));
         using var response = await sending;
 
         rig.Sent.Should().Equal("b1", "b2");
         rig["b1"].Failures.Should().Be(1);
+        response.GetAttempts()[0].Outcome.Failure.Should().Be(FailureKind.AttemptTimeout);
+        body.HasGivenLate.Should().BeFalse("the platform would then drain it for up to two seconds");
     }
 
     [Theory]
