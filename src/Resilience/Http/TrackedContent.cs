@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 using Resilience.Backends;
+using Resilience.Primitives;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -160,8 +162,28 @@ internal class TrackedContent : HttpContent
     )
     {
         using var body = CreateContentReadStream(cancellationToken);
-        body.CopyTo(stream, TrackedStream.CopyBufferSize(Length));
+        var buffer = ArrayPool<byte>.Shared.Rent(TrackedStream.CopyBufferSize(Length));
+        int read;
+        while ((read = Read(body, buffer, cancellationToken)) > 0)
+        {
+            stream.Write(buffer, 0, read);
+        }
+
+        // Only here: where a read has failed, something may still be about to write there.
+        ArrayPool<byte>.Shared.Return(buffer);
     }
+
+    /// <summary>
+    /// Blocks in a read that the token ends: HttpClient disposes the content only after that. It may not do so under a
+    /// read that blocks by itself; see <see cref="TrackedStream"/>.
+    /// </summary>
+    private static int Read(Stream body, byte[] buffer, CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled
+            ? Waiting.Block(
+                static read => read.Body.ReadAsync(read.Buffer, read.Token),
+                (Body: body, Buffer: buffer.AsMemory(), Token: cancellationToken)
+            )
+            : body.Read(buffer, 0, buffer.Length);
 
     protected override bool TryComputeLength(out long length)
     {

@@ -61,7 +61,7 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     public override int Read(Span<byte> buffer)
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
-        if (IsHanging && _at == bytes.Length)
+        if (IsHanging && !HasGivenLate && _at == bytes.Length)
         {
             _waiting.TrySetResult();
             return TakeLate(_hanging.Task.GetAwaiter().GetResult());
@@ -85,7 +85,7 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
         (FirstRead, OnFirstRead) = (Task.CompletedTask, null);
         onFirst?.Invoke();
         await first.ConfigureAwait(false);
-        if (IsHanging && _at == bytes.Length)
+        if (IsHanging && !HasGivenLate && _at == bytes.Length)
         {
             _waiting.TrySetResult();
             return TakeLate(await _hanging.Task.WaitAsync(cancellationToken).ConfigureAwait(false));
