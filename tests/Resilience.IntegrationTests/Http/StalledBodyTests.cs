@@ -72,16 +72,18 @@ public sealed class StalledBodyTests : ResilienceTest
                 }
             )
         );
-        var time = new FakeTime();
+        var (time, idleRead) = (new FakeTime(), new ResilientBackendsOptions().Timeouts.IdleRead);
         var client = Connect(time, options => options.AddBackend(server.Address.ToString(), "a"));
         using var response = await client.Http.GetAsync(Relative(""), HttpCompletionOption.ResponseHeadersRead);
         using var body = await response.Content.ReadAsStreamAsync();
         await body.ReadExactlyAsync(new byte[100]);
+        // A timer that this read may have armed finds nobody waiting, and rests.
+        time.Advance(2 * idleRead);
         var armed = time.ArmedTimers;
 
         var reading = isAsync ? body.ReadAsync(new byte[1000]).AsTask() : Task.Run(() => body.Read(new byte[1000]));
         await time.WhenTimersArmedAsync(armed + 1);
-        time.Advance(new ResilientBackendsOptions().Timeouts.IdleRead);
+        time.Advance(idleRead);
         goOn.SetResult();
 
         var thrown = await reading.WaitAsync(Limits.Wait).Invoking(task => task).Should().ThrowAsync<IOException>();
