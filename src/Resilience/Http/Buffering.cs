@@ -1,3 +1,5 @@
+using Resilience.Primitives;
+
 namespace Resilience.Http;
 
 /// <summary>
@@ -62,11 +64,16 @@ internal static class Buffering
     {
         try
         {
-#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
+            // Asynchronously also where the caller blocks: with the token the platform closes the connection. A read that blocks
+            // by itself could only be ended by disposing the body under it, which the platform then drains for two seconds.
             var reading = isAsync
                 ? ReadAsync(content, length, limit, cancellationToken)
-                : ValueTask.FromResult(Read(content, length, limit, cancellationToken));
-#pragma warning restore CA1849
+                : ValueTask.FromResult(
+                    Waiting.Block(
+                        static it => ReadAsync(it.Content, it.Length, it.Limit, it.Token),
+                        (Content: content, Length: length, Limit: limit, Token: cancellationToken)
+                    )
+                );
             var (bytes, given, rest) = await reading.ConfigureAwait(false);
             return rest is null ? Copy(content, bytes, given) : Begun(content, bytes.AsMemory(0, given), rest);
         }
@@ -123,50 +130,6 @@ internal static class Buffering
             if (!goesOn)
             {
                 await body.DisposeAsync().ConfigureAwait(false);
-            }
-        }
-    }
-
-    /// <inheritdoc cref="ReadAsync"/>
-    private static (byte[] Bytes, int Given, Stream? Body) Read(
-        HttpContent content,
-        int? length,
-        int limit,
-        CancellationToken cancellationToken
-    )
-    {
-        var most = (length ?? limit) + 1;
-        var bytes = new byte[length is null ? Math.Min(FirstPiece, most) : most];
-        var (given, goesOn) = (0, false);
-        var body = content.ReadAsStream(cancellationToken);
-        try
-        {
-            // A blocking read can only be ended by disposing the body under it, as the platform itself does.
-            using (cancellationToken.UnsafeRegister(static body => ((Stream)body!).Dispose(), body))
-            {
-                while (given < most)
-                {
-                    var read = body.Read(bytes, given, bytes.Length - given);
-                    if (read == 0)
-                    {
-                        break;
-                    }
-
-                    given += read;
-                    Grow(ref bytes, given, most);
-                }
-            }
-
-            // The read may then have ended with nothing, which is no end of the body; and nobody could read on.
-            cancellationToken.ThrowIfCancellationRequested();
-            goesOn = GoesOn(length, given, most);
-            return (bytes, given, goesOn ? body : null);
-        }
-        finally
-        {
-            if (!goesOn)
-            {
-                body.Dispose();
             }
         }
     }

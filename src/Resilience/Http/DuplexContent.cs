@@ -13,8 +13,9 @@ internal sealed class DuplexContent(
     BackendLease lease,
     long outlivesAt,
     in IdleLimit idle,
+    bool isFramed,
     AttemptContent sent
-) : TrackedContent(inner, length, lease, outlivesAt, idle)
+) : TrackedContent(inner, length, lease, outlivesAt, idle, isFramed)
 {
     protected override bool IsBrokenHere => sent.HasFailed;
 }

@@ -562,9 +562,10 @@ internal sealed class ResilientCall
                     ? long.MaxValue
                     : now + (long)attemptTimeout.TotalMilliseconds;
             var idle = IsUpgraded(response) ? default : new IdleLimit(_pool.Clock, _policy.IdleRead);
+            var isFramed = response.Version.Major < 2;
             response.Content = _message.UnsentContent is { } unsent
-                ? new DuplexContent(response.Content, length, lease, outlivesAt, idle, unsent)
-                : new TrackedContent(response.Content, length, lease, outlivesAt, idle);
+                ? new DuplexContent(response.Content, length, lease, outlivesAt, idle, isFramed, unsent)
+                : new TrackedContent(response.Content, length, lease, outlivesAt, idle, isFramed);
             _holdsLease = false;
         }
         else if (_policy.TracksBodies || lease.Previous is not null || _options is not null)

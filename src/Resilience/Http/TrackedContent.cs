@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 using Resilience.Backends;
+using Resilience.Primitives;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -17,25 +19,30 @@ internal class TrackedContent : HttpContent
     private readonly long _length;
     private readonly long _outlivesAt;
     private readonly IdleLimit _idle;
+    private readonly bool _isFramed;
     private bool _isClosing;
 
     /// <param name="length">The body's length, if it is known.</param>
     /// <param name="lease">Its outcome is what the headers showed; reported when the body does not show otherwise.</param>
     /// <param name="outlivesAt">When the body outlives the attempt timeout, in the clock's milliseconds.</param>
     /// <param name="idle">How long a read may wait for the next byte.</param>
+    /// <param name="isFramed">Whether the body ends where its length says; over HTTP/2 its stream alone tells.</param>
     public TrackedContent(
         HttpContent inner,
         long? length,
         BackendLease lease,
         long outlivesAt,
-        in IdleLimit idle = default
+        in IdleLimit idle = default,
+        bool isFramed = true
     )
     {
         _inner = inner;
         _length = length ?? Unknown;
+        Left = length ?? long.MaxValue;
         Lease = lease;
         _outlivesAt = outlivesAt;
         _idle = idle;
+        _isFramed = isFramed;
         ContentHeaders.Copy(inner, this);
     }
 
@@ -43,6 +50,12 @@ internal class TrackedContent : HttpContent
 
     /// <summary>The body's length, if it is known.</summary>
     public long? Length => _length == Unknown ? null : _length;
+
+    /// <summary>How many bytes are still to come, by its length, whichever of its streams they come from.</summary>
+    public long Left { get; set; }
+
+    /// <summary>Whether an end would come too early now.</summary>
+    public bool IsCutShort => _isFramed && _length != Unknown && Left > 0;
 
     /// <summary>
     /// Whether the body may be silent for as long as it likes: server-sent events come when there are any. The
@@ -92,10 +105,28 @@ internal class TrackedContent : HttpContent
         return false;
     }
 
-    /// <summary>A read has waited too long: the backend's failure.</summary>
-    /// <param name="cause">With what the read ended.</param>
+    /// <summary>
+    /// The body has ended where its length promised more. The platform's own stream tells, unless it is disposed under
+    /// its reader; not every other does. No reader is to take a part for the whole.
+    /// </summary>
     /// <returns>What its reader is told.</returns>
-    public IOException OnStalled(Exception cause)
+    public HttpIOException OnCutShort()
+    {
+        var exception = new HttpIOException(
+            HttpRequestError.ResponseEnded,
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"The response's body ended {Left} bytes before the {_length} that its Content-Length promised."
+            )
+        );
+        OnBroken(exception, CancellationToken.None);
+        return exception;
+    }
+
+    /// <summary>A read has waited too long: the backend's failure.</summary>
+    /// <param name="cause">With what the read failed, if it did.</param>
+    /// <returns>What its reader is told.</returns>
+    public IOException OnStalled(Exception? cause)
     {
         var backend = Lease.Backend;
         Lease.Return(new AttemptOutcome(OutcomeKind.Failure, FailureKind.BodyStalled, Lease.Outcome.StatusCode));
@@ -128,8 +159,28 @@ internal class TrackedContent : HttpContent
     )
     {
         using var body = CreateContentReadStream(cancellationToken);
-        body.CopyTo(stream, TrackedStream.CopyBufferSize(Length));
+        var buffer = ArrayPool<byte>.Shared.Rent(TrackedStream.CopyBufferSize(Length));
+        int read;
+        while ((read = Read(body, buffer, cancellationToken)) > 0)
+        {
+            stream.Write(buffer, 0, read);
+        }
+
+        // Only here: where a read has failed, something may still be about to write there.
+        ArrayPool<byte>.Shared.Return(buffer);
     }
+
+    /// <summary>
+    /// Blocks in a read that the token ends: HttpClient disposes the content only after that. It may not do so under a
+    /// read that blocks by itself; see <see cref="TrackedStream"/>.
+    /// </summary>
+    private static int Read(Stream body, byte[] buffer, CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled
+            ? Waiting.Block(
+                static read => read.Body.ReadAsync(read.Buffer, read.Token),
+                (Body: body, Buffer: buffer.AsMemory(), Token: cancellationToken)
+            )
+            : body.Read(buffer, 0, buffer.Length);
 
     protected override bool TryComputeLength(out long length)
     {

@@ -1,3 +1,5 @@
+using System.Buffers;
+using Resilience.Primitives;
 using Resilience.Timeouts;
 
 namespace Resilience.Http;
@@ -9,11 +11,11 @@ namespace Resilience.Http;
 internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stream
 {
     private const int DefaultCopyBufferSize = 16 * 1024;
+    private const int MaxRentedSize = 64 * 1024;
 
     /// <summary>A body that can be sought in is here already.</summary>
     private readonly bool _isIdleLimited = content.IsIdleLimited && !inner.CanSeek;
 
-    private long _left = content.Length ?? long.MaxValue;
     private IdleWatch? _watch;
     private bool _isWatchTaken;
     private bool? _isSilent;
@@ -50,24 +52,29 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     public static int CopyBufferSize(long? length) =>
         length is > 0 and < DefaultCopyBufferSize ? (int)length : DefaultCopyBufferSize;
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+    /* A read that is limited blocks until an asynchronous one has ended, by its bytes or by its watch's token, with which
+       the platform closes the connection. A read that blocks by itself could only be ended by disposing the body under
+       it, and then the platform drains the body first, beside that read: each of the two gets some of the bytes. */
+
+    public override int Read(byte[] buffer, int offset, int count) =>
+        count > 0 && IsReadLimited
+            ? ReadLimited(buffer.AsMemory(offset, count))
+            : ReadUnlimited(buffer.AsSpan(offset, count));
 
     public override int Read(Span<byte> buffer)
     {
-        var watch = TakeWatch();
-        if (watch is not null)
+        if (buffer.IsEmpty || !IsReadLimited)
         {
-            return ReadWatched(buffer, watch);
+            return ReadUnlimited(buffer);
         }
 
-        try
-        {
-            return Note(inner.Read(buffer), buffer.Length);
-        }
-        catch (Exception exception) when (NoteFailure(exception, CancellationToken.None))
-        {
-            throw;
-        }
+        var size = Math.Min(buffer.Length, MaxRentedSize);
+        var rented = ArrayPool<byte>.Shared.Rent(size);
+        var read = ReadLimited(rented.AsMemory(0, size));
+        rented.AsSpan(0, read).CopyTo(buffer);
+        // Only here: where a read has failed, something may still be about to write there.
+        ArrayPool<byte>.Shared.Return(rented);
+        return read;
     }
 
     public override int ReadByte()
@@ -152,6 +159,25 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         base.Dispose(disposing);
     }
 
+    private bool IsSilent => _isSilent ??= content.MayBeSilent;
+
+    private bool IsReadLimited => _isIdleLimited && !IsSilent;
+
+    private int ReadLimited(Memory<byte> buffer) =>
+        Waiting.Block(static read => read.Stream.ReadAsync(read.Buffer), (Stream: this, Buffer: buffer));
+
+    private int ReadUnlimited(Span<byte> buffer)
+    {
+        try
+        {
+            return Note(inner.Read(buffer), buffer.Length);
+        }
+        catch (Exception exception) when (NoteFailure(exception, CancellationToken.None))
+        {
+            throw;
+        }
+    }
+
     private async ValueTask<int> NoteAsync(ValueTask<int> reading, int asked, CancellationToken cancellationToken)
     {
         try
@@ -192,31 +218,6 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
         return NoteWatched(read, asked, watch);
     }
 
-    /// <summary>A blocking read can only be ended by disposing the body under it, as the platform itself does.</summary>
-    private int ReadWatched(Span<byte> buffer, IdleWatch watch)
-    {
-        int read;
-        try
-        {
-            using (watch.Token.UnsafeRegister(static body => ((Stream)body!).Dispose(), inner))
-            {
-                BeginWait(watch);
-                read = inner.Read(buffer);
-            }
-        }
-        catch (Exception exception)
-        {
-            if (Surfaced(exception, watch, CancellationToken.None) is { } other)
-            {
-                throw other;
-            }
-
-            throw;
-        }
-
-        return NoteWatched(read, buffer.Length, watch);
-    }
-
     private int NoteWatched(int read, int asked, IdleWatch watch)
     {
         if (!watch.EndWait())
@@ -224,17 +225,9 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
             return Note(read, asked, watch);
         }
 
+        // Whatever has come after its time: with the watch's token the connection may be closed, or about to be.
         watch.Release();
-        if (read == 0 && asked > 0)
-        {
-            // A stream may answer with nothing when it is ended under a read.
-            throw content.OnStalled(new ObjectDisposedException(nameof(Stream)));
-        }
-
-        // The bytes came just as the time was up: they are the reader's, and the next read has a watch of its own.
-        _watch = null;
-        Volatile.Write(ref _isWatchTaken, false);
-        return Note(read, asked);
+        throw content.OnStalled(cause: null);
     }
 
     /// <summary>Takes note of a failed read; no later read is watched.</summary>
@@ -264,7 +257,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     private void BeginWait(IdleWatch watch)
     {
-        if (!(_isSilent ??= content.MayBeSilent))
+        if (!IsSilent)
         {
             watch.BeginWait();
         }
@@ -281,7 +274,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
 
     private int Note(int read, int asked, IdleWatch? watch = null)
     {
-        _left -= read;
+        content.Left -= read;
         var isOver = read == 0 && asked > 0;
         if (watch is not null && isOver)
         {
@@ -301,7 +294,12 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
             Volatile.Write(ref _isWatchTaken, false);
         }
 
-        if (isOver || _left <= 0)
+        if (isOver && content.IsCutShort)
+        {
+            throw content.OnCutShort();
+        }
+
+        if (isOver || content.Left <= 0)
         {
             content.OnEnded();
         }

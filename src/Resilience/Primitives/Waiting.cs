@@ -18,6 +18,27 @@ internal static class Waiting
     }
 
     /// <summary>
+    /// Makes an asynchronous call and blocks until it has ended. It is made without the caller's synchronization context:
+    /// code that wants to go on there, where the thread is blocked, would never end.
+    /// </summary>
+    public static TResult Block<TState, TResult>(Func<TState, ValueTask<TResult>> call, TState state)
+    {
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            var task = call(state);
+#pragma warning disable CA1849 // Blocking is what a synchronous caller has asked for.
+            return task.IsCompleted ? task.GetAwaiter().GetResult() : task.AsTask().GetAwaiter().GetResult();
+#pragma warning restore CA1849
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
+    }
+
+    /// <summary>
     /// Waits for a task, but no longer than a time; not with <c>WaitAsync</c>, which goes on before it has disposed its
     /// timer: this leaves none behind.
     /// </summary>

@@ -335,7 +335,9 @@ public sealed class AttemptContentTests
         serializing = SerializeToStreamAsync(content, wire, null, default);
 
         wire.FirstPiece.SetResult();
+        await serializing.WaitAsync(TimeSpan.FromSeconds(15));
 
+        // Until the second piece waits and its time is up.
         await HttpRig.UntilAsync(() =>
         {
             time.Advance(limit);
@@ -347,7 +349,6 @@ public sealed class AttemptContentTests
             .Should()
             .ThrowAsync<IOException>()
             .WithMessage("*has ended already*");
-        await serializing;
     }
 
     [Theory]

@@ -18,6 +18,12 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     /// <summary>Whether it waits for ever where its bytes end; disposing it then fails the pending read.</summary>
     public bool IsHanging { get; init; }
 
+    /// <summary>
+    /// How many bytes a read that waits for ever gets when it is disposed under it: the platform drains a body that is
+    /// disposed early, and what then comes late goes to the drain and to the read in turn.
+    /// </summary>
+    public int Late { get; init; }
+
     /// <summary>What the first read waits for, whatever becomes of its token.</summary>
     public Task FirstRead { get; set; } = Task.CompletedTask;
 
@@ -31,6 +37,8 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     public Task WhenHanging => _waiting.Task.WaitAsync(TimeSpan.FromSeconds(15));
 
     public bool IsDisposed { get; private set; }
+
+    public bool HasGivenLate { get; private set; }
 
     public List<string> Calls { get; } = [];
 
@@ -53,10 +61,10 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
     public override int Read(Span<byte> buffer)
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
-        if (IsHanging && _at == bytes.Length)
+        if (IsHanging && !HasGivenLate && _at == bytes.Length)
         {
             _waiting.TrySetResult();
-            return _hanging.Task.GetAwaiter().GetResult();
+            return TakeLate(_hanging.Task.GetAwaiter().GetResult());
         }
 
         var count = Math.Min(Math.Min(buffer.Length, Piece), bytes.Length - _at);
@@ -77,10 +85,10 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
         (FirstRead, OnFirstRead) = (Task.CompletedTask, null);
         onFirst?.Invoke();
         await first.ConfigureAwait(false);
-        if (IsHanging && _at == bytes.Length)
+        if (IsHanging && !HasGivenLate && _at == bytes.Length)
         {
             _waiting.TrySetResult();
-            return await _hanging.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return TakeLate(await _hanging.Task.WaitAsync(cancellationToken).ConfigureAwait(false));
         }
 
         await Task.Yield();
@@ -115,10 +123,24 @@ internal sealed class ScriptedStream(byte[] bytes, Exception? failure = null) : 
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    private int TakeLate(int late)
+    {
+        HasGivenLate = true;
+        return late;
+    }
+
     protected override void Dispose(bool disposing)
     {
         IsDisposed = true;
-        _hanging.TrySetException(new IOException("The connection was closed under the reader."));
+        if (Late > 0)
+        {
+            _hanging.TrySetResult(Late);
+        }
+        else
+        {
+            _hanging.TrySetException(new IOException("The connection was closed under the reader."));
+        }
+
         base.Dispose(disposing);
         if (DisposalFailure is not null)
         {

@@ -95,6 +95,37 @@ public sealed class TrackedContentTests
         new StreamReader(response.Content.ReadAsStream()).ReadToEnd().Should().Be("hello");
     }
 
+    /// <summary>HttpClient disposes the body then, under the reader, and what comes late would go to the drain and to it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task HttpClient_SynchronousSendCancelledInItsBody_EndsTheReadFirst(bool isIdleLimited) // law 3
+    {
+        using var rig = new HttpRig();
+        var body = new ScriptedStream("abc"u8.ToArray()) { IsHanging = true, Late = 1 };
+        rig.On("b1", Answers.Body(new StreamContent(body)));
+        var options = new ResilientHandlerOptions();
+        options.Timeouts.IdleRead = isIdleLimited ? TimeSpan.FromSeconds(30) : Timeout.InfiniteTimeSpan;
+        using var client = new HttpClient(
+            new ResilientHandler(rig.Pool, rig.Transport, options),
+            disposeHandler: false
+        );
+        using var caller = new CancellationTokenSource();
+
+        var sending = Task.Run(() =>
+            client.Send(new HttpRequestMessage(HttpMethod.Get, "http://catalog/"), caller.Token)
+        );
+        await body.WhenHanging;
+        await caller.CancelAsync();
+
+        var ending = () => sending.WaitAsync(TimeSpan.FromSeconds(15));
+        var thrown = await ending.Should().ThrowAsync<OperationCanceledException>();
+        thrown.Which.CancellationToken.Should().Be(caller.Token);
+        body.HasGivenLate.Should().BeFalse();
+        rig["b1"].Failures.Should().Be(0);
+        rig.InFlight.Should().Be(0);
+    }
+
     [Fact]
     public async Task HttpClient_BodyLargerThanItsBuffer_GivesTheBackendBackAndBlamesNobody()
     {

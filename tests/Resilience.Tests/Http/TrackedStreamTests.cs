@@ -49,6 +49,22 @@ public sealed class TrackedStreamTests
     }
 
     [Theory]
+    [MemberData(nameof(Reads))]
+    public async Task Read_ByAnyOverload_EndsBeforeItsLength_BlamesTheBackend(string read)
+    {
+        using var rig = new HttpRig();
+        var (stream, _) = Open(rig, new ScriptedStream("abcdef"u8.ToArray()), length: 8);
+
+        var reading = () => ReadAllAsync(stream, read, 8);
+
+        var thrown = await reading.Should().ThrowAsync<HttpIOException>();
+        thrown.Which.HttpRequestError.Should().Be(HttpRequestError.ResponseEnded);
+        thrown.Which.Message.Should().Contain("2 bytes before");
+        rig["b1"].Failures.Should().Be(1);
+        rig.InFlight.Should().Be(0);
+    }
+
+    [Theory]
     [InlineData("Read array")]
     [InlineData("Read span")]
     [InlineData("ReadByte")]
@@ -187,7 +203,7 @@ public sealed class TrackedStreamTests
         var bytes = new byte[count];
         for (var at = 0; at < count; )
         {
-            var left = count - at;
+            var (before, left) = (at, count - at);
             switch (read)
             {
                 case "Read array":
@@ -197,7 +213,7 @@ public sealed class TrackedStreamTests
                     at += stream.Read(bytes.AsSpan(at));
                     break;
                 case "ReadByte":
-                    bytes[at++] = (byte)stream.ReadByte();
+                    bytes[at++] = checked((byte)stream.ReadByte());
                     break;
                 case "ReadAsync array":
                     at += await stream.ReadAsync(bytes, at, left);
@@ -216,6 +232,8 @@ public sealed class TrackedStreamTests
                     at += await stream.ReadAtLeastAsync(bytes.AsMemory(at), left);
                     break;
             }
+
+            at.Should().BeGreaterThan(before, "it has not ended");
         }
 
         return bytes;
