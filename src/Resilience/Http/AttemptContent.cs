@@ -119,20 +119,20 @@ internal sealed class AttemptContent : HttpContent
     private Task SerializeAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         var isAttempts = Begin();
-        // Without a limit it still lets an attempt that is given up end the writes of its content.
+        // What ends the content beside the transport; a late one hears of it by the token that it is given.
+        var late = isAttempts ? CancellationToken.None : BeginLate(cancellationToken);
+        var ending = isAttempts ? _attemptToken ?? cancellationToken : late;
+        var given = isAttempts ? cancellationToken : late;
+        // Without a limit the watch still lets an attempt that is given up end the writes of its content.
         var watch = _idle.Take() ?? IdleWatch.Take(Clock.System, Timeout.InfiniteTimeSpan);
-        var target = new AttemptTarget(stream, watch, Headers.ContentLength, cancellationToken);
-        var copying = CopyAsync(target, context, cancellationToken);
+        var target = new AttemptTarget(stream, watch, Headers.ContentLength, given);
+        var copying = CopyAsync(target, context, given);
         if (copying.IsCompletedSuccessfully)
         {
             Release(watch, target);
             return copying;
         }
 
-        var ending =
-            !isAttempts ? BeginLate()
-            : _attemptToken is { } attemptToken ? attemptToken
-            : cancellationToken;
         return EndInTimeAsync(copying, target, watch, ending, cancellationToken);
     }
 
@@ -190,6 +190,8 @@ internal sealed class AttemptContent : HttpContent
 
             if (Interlocked.CompareExchange(ref _state, (seen | Begun) + OneRunning, seen) == seen)
             {
+                // What became of an earlier sending is done with.
+                (HasFailed, Failure) = (false, null);
                 return (seen & Detached) == 0;
             }
         }
@@ -203,16 +205,19 @@ internal sealed class AttemptContent : HttpContent
     {
         HasFailed = true;
         return new IOException(
-            "The request's content would have to be sent a second time (after a redirect, a challenge or a refusal of its "
-                + "server), but may be one that can be read only once. If it can be repeated, set IsContentReplayable of the "
-                + "request's ConfigureResilience to true; if not, let the pool read it first (BufferRequestUpTo)."
+            "The request's content would have to be read a second time (after a redirect, a challenge or a refusal of its "
+                + "server, or because a handler has read it before it was sent), but may be one that can be read only once. If "
+                + "it can be repeated, set IsContentReplayable of the request's ConfigureResilience to true; if not, let the "
+                + "pool read it first (BufferRequestUpTo)."
         );
     }
 
-    /// <returns>What ends a content that has begun when its attempt's token was no longer the attempt's.</returns>
-    private CancellationToken BeginLate()
+    /// <returns>
+    /// What ends a content that has begun when its attempt's token was no longer the attempt's; the transport's ends it too.
+    /// </returns>
+    private CancellationToken BeginLate(CancellationToken cancellationToken)
     {
-        var end = new CancellationTokenSource();
+        var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Published before the state is looked at again: whoever abandons the content changes the state before it looks for
         // this, so one of the two always sees the other (both steps are full fences).
         Interlocked.Exchange(ref _lateEnd, end);

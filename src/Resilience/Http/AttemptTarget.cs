@@ -26,9 +26,7 @@ internal sealed class AttemptTarget(
     private const int OneRunning = 2;
 
     private int _writes;
-
-    /* Of the write under way, where the content has one of its own. */
-    private CancellationToken _own;
+    private volatile bool _hasEndedItself;
 
     /// <summary>Whether the connection refused what was written.</summary>
     public bool HasFailed => Failure is not null;
@@ -39,8 +37,8 @@ internal sealed class AttemptTarget(
     /// <summary>Whether a write is under way; the connection ends it by itself when it breaks.</summary>
     public bool IsWriting => Volatile.Read(ref _writes) >= OneRunning;
 
-    /// <summary>Whether the content has ended a write of its own, by a token of its own.</summary>
-    public bool HasEndedItself { get; private set; }
+    /// <summary>Whether the content has ended its last write itself, by a token of its own.</summary>
+    public bool HasEndedItself => _hasEndedItself;
 
     /// <summary>The bytes that the content gave, those that were refused included.</summary>
     public long Given { get; private set; }
@@ -84,7 +82,7 @@ internal sealed class AttemptTarget(
     /// </remarks>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         watch is null ? WriteWholeAsync(buffer, cancellationToken)
-        : HasOwn(cancellationToken) ? WriteByEitherAsync(watch, buffer, cancellationToken)
+        : IsOwn(cancellationToken) ? WriteByEitherAsync(watch, buffer, cancellationToken)
         : WriteWatchedAsync(buffer, watch.Token);
 
     public override void Flush()
@@ -101,7 +99,7 @@ internal sealed class AttemptTarget(
 
     public override Task FlushAsync(CancellationToken cancellationToken) =>
         watch is null ? FlushByAsync(cancellationToken)
-        : HasOwn(cancellationToken) ? FlushByEitherAsync(watch, cancellationToken)
+        : IsOwn(cancellationToken) ? FlushByEitherAsync(watch, cancellationToken)
         : FlushByAsync(watch.Token);
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -128,18 +126,15 @@ internal sealed class AttemptTarget(
     /// window ends by its token alone, so one for which the content has a token of its own ends by either: otherwise it
     /// would never be let go.
     /// </summary>
-    private bool HasOwn(CancellationToken cancellationToken)
-    {
-        var isOwn = cancellationToken.CanBeCanceled && cancellationToken != cancellation;
-        _own = isOwn ? cancellationToken : CancellationToken.None;
-        return isOwn;
-    }
+    private bool IsOwn(CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled && cancellationToken != cancellation;
 
     private async ValueTask WriteByEitherAsync(IdleWatch watch, ReadOnlyMemory<byte> buffer, CancellationToken own)
     {
         // Made for each write: whoever gives a token of his own may take it back between two writes, and with it what was
         // registered there (CancellationTokenSource.TryReset).
         using var either = CancellationTokenSource.CreateLinkedTokenSource(own, watch.Token);
+        using var noting = NoteEndOf(watch, own);
         try
         {
             await WriteWatchedAsync(buffer, either.Token).ConfigureAwait(false);
@@ -153,6 +148,7 @@ internal sealed class AttemptTarget(
     private async Task FlushByEitherAsync(IdleWatch watch, CancellationToken own)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(own, watch.Token);
+        using var noting = NoteEndOf(watch, own);
         try
         {
             await FlushByAsync(either.Token).ConfigureAwait(false);
@@ -161,6 +157,24 @@ internal sealed class AttemptTarget(
         {
             throw new OperationCanceledException(exception.Message, exception, own);
         }
+    }
+
+    /// <summary>
+    /// Takes note whether the content's own token is the first to end, which it tells before it ends anything else. Over
+    /// HTTP/2 a write that ends by its token ends the transport's, and a content may have linked its own to that one: when
+    /// the write throws, all of them have ended.
+    /// </summary>
+    private CancellationTokenRegistration NoteEndOf(IdleWatch watch, CancellationToken own)
+    {
+        _hasEndedItself = false;
+        return own.UnsafeRegister(
+            static state =>
+            {
+                var (target, transports, watchs) = ((AttemptTarget, CancellationToken, CancellationToken))state!;
+                target._hasEndedItself = !transports.IsCancellationRequested && !watchs.IsCancellationRequested;
+            },
+            (this, cancellation, watch.Token)
+        );
     }
 
     private Task FlushByAsync(CancellationToken ending)
@@ -270,12 +284,7 @@ internal sealed class AttemptTarget(
     /// <returns>Always <see langword="false"/>: it only takes note, before the stack unwinds.</returns>
     private bool Note(Exception exception)
     {
-        var isOwnEnd = exception is OperationCanceledException && _own.IsCancellationRequested;
-        if (isOwnEnd && Failure is null && watch is not { HasStalled: true })
-        {
-            HasEndedItself = true;
-        }
-        else
+        if (exception is not OperationCanceledException || !_hasEndedItself)
         {
             Failure ??= exception;
         }

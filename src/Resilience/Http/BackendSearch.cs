@@ -28,16 +28,9 @@ internal sealed class BackendSearch(
 
     /// <param name="last">The request's last attempt, if there was one.</param>
     /// <param name="attempts">Attempts that count.</param>
-    /// <param name="contentReleased">Ends when no attempt reads the request's content any more.</param>
     /// <returns><see langword="null"/> if there is no backend within the deadline.</returns>
-    public async Task<BackendLease?> FindAsync(BackendLease? last, int attempts, Task contentReleased)
+    public async Task<BackendLease?> FindAsync(BackendLease? last, int attempts)
     {
-        if (!await IsOverInTimeAsync(contentReleased).ConfigureAwait(false))
-        {
-            Obstacle = SuppressionReasons.Deadline;
-            return null;
-        }
-
         var context = new PickContext(last, pool.Random);
         if (last is not null)
         {
@@ -68,6 +61,15 @@ internal sealed class BackendSearch(
         }
 
         return await WaitForAnyAsync(context).ConfigureAwait(false);
+    }
+
+    /// <param name="contentReleased">Ends when no attempt reads the request's content any more.</param>
+    /// <returns>Whether that was within the deadline.</returns>
+    public async Task<bool> IsReleasedInTimeAsync(Task contentReleased)
+    {
+        var isInTime = await IsOverInTimeAsync(contentReleased).ConfigureAwait(false);
+        Obstacle = isInTime ? Obstacle : SuppressionReasons.Deadline;
+        return isInTime;
     }
 
     /// <summary>Waits before the same backend is tried again.</summary>

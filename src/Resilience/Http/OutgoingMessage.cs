@@ -40,7 +40,7 @@ internal struct OutgoingMessage
     public readonly bool HasContentFailed => _attemptContent is { HasFailed: true };
 
     /// <summary>What the content threw, if it is what failed.</summary>
-    public readonly Exception? ContentFailure => _attemptContent?.Failure;
+    public readonly Exception? ContentFailure => HasContentFailed ? _attemptContent!.Failure : null;
 
     /// <summary>The content of the attempt, if it is still being sent or has failed.</summary>
     public readonly AttemptContent? UnsentContent =>

@@ -33,12 +33,16 @@ internal static class Replay
     /// </summary>
     /// <param name="isReplayable">Whether it can be repeated, if the caller has said so.</param>
     public static bool MayBeReadAgain(HttpContent content, bool? isReplayable) =>
-        isReplayable
-        ?? content switch
+        isReplayable ?? (IsReplayable(content) || IsGuarded(content));
+
+    /// <summary>Those that an application derives from the platform's need not refuse.</summary>
+    private static bool IsGuarded(HttpContent content) =>
+        content switch
         {
-            StreamContent => true,
-            MultipartContent parts => parts.All(static part => MayBeReadAgain(part, isReplayable: null)),
-            _ => IsReplayable(content),
+            StreamContent => content.GetType() == typeof(StreamContent),
+            MultipartContent parts => content.GetType().Assembly == typeof(MultipartContent).Assembly
+                && parts.All(static part => MayBeReadAgain(part, isReplayable: null)),
+            _ => false,
         };
 
     /// <summary>An asynchronous sequence can often be read only once.</summary>

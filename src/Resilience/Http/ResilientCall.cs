@@ -282,7 +282,6 @@ internal sealed class ResilientCall
             ReturnLease();
         }
 
-        EndContent();
         return false;
     }
 
@@ -337,7 +336,11 @@ internal sealed class ResilientCall
         BackendLease? lease;
         try
         {
-            lease = await search.FindAsync(_lease, _attempts, _message.WhenReleased).ConfigureAwait(false);
+            lease = await search.FindAsync(_lease, _attempts).ConfigureAwait(false);
+            if (!_message.IsReleased)
+            {
+                lease = await ReleaseContentAsync(search, lease).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException exception) when (_lease is not null)
         {
@@ -355,6 +358,37 @@ internal sealed class ResilientCall
     }
 
     /// <summary>
+    /// Ends what is still read for the attempt before, once another one is certain: until then its answer, which may be the
+    /// request's, needs it. Without another one, the content is sent to its end.
+    /// </summary>
+    /// <returns>The lease, if the content was let go in time.</returns>
+    private async Task<BackendLease?> ReleaseContentAsync(BackendSearch search, BackendLease? lease)
+    {
+        var isReleased = false;
+        try
+        {
+            if (lease is not null)
+            {
+                EndContent();
+                isReleased = await search.IsReleasedInTimeAsync(_message.WhenReleased).ConfigureAwait(false);
+            }
+            else if (IsContentStillSent)
+            {
+                await WhenContentSentAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            if (!isReleased)
+            {
+                lease?.Return();
+            }
+        }
+
+        return isReleased ? lease : null;
+    }
+
+    /// <summary>
     /// Whether a response has come before its request's content has been sent to the end, which the platform waits for.
     /// </summary>
     public bool IsContentStillSent =>
@@ -369,8 +403,10 @@ internal sealed class ResilientCall
         if (_response is not null && _message.IsContentSentBeforeReturn && _message.ContentFailure is { } failure)
         {
             // As the platform does for its own contents: what was not sent as a whole has no answer.
-            _lease!.Outcome = new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request);
             _exception = failure;
+            _holdsLease = false;
+            _lease!.Outcome = new AttemptOutcome(OutcomeKind.Neutral, FailureKind.Request);
+            _lease.Return(_lease.Outcome);
         }
         else if (_response is not null)
         {

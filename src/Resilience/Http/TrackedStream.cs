@@ -13,7 +13,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
     private const int DefaultCopyBufferSize = 16 * 1024;
     private const int MaxRentedSize = 64 * 1024;
 
-    /// <summary>A body that can be sought in is here already.</summary>
+    /// <summary>A body that can be sought in is here already, and may be read in any order.</summary>
     private readonly bool _isIdleLimited = content.IsIdleLimited && !inner.CanSeek;
 
     private IdleWatch? _watch;
@@ -294,7 +294,7 @@ internal sealed class TrackedStream(Stream inner, TrackedContent content) : Stre
             Volatile.Write(ref _isWatchTaken, false);
         }
 
-        if (isOver && content.IsCutShort)
+        if (isOver && !inner.CanSeek && content.IsCutShort)
         {
             throw content.OnCutShort();
         }

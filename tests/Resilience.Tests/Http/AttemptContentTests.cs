@@ -254,7 +254,9 @@ public sealed class AttemptContentTests
             { "bytes", false, false },
             { "json", null, true },
             { "a stream", null, true },
+            { "a stream of its own kind", null, false },
             { "parts of bytes and a stream", null, true },
+            { "a form", null, true },
             { "a sequence", null, false },
             { "parts with a sequence", null, false },
             { "of its own kind", null, false },
@@ -303,6 +305,8 @@ public sealed class AttemptContentTests
             "json" => JsonContent.Create(new[] { 1, 2 }),
             "a stream" => new StreamContent(new MemoryStream("hello"u8.ToArray())),
             "parts of bytes and a stream" => new MultipartContent { Content("bytes"), Content("a stream") },
+            "a stream of its own kind" => new OwnStreamContent(),
+            "a form" => new MultipartFormDataContent { Content("bytes"), Content("a stream") },
             "a sequence" => JsonContent.Create(Sequence()),
             "parts with a sequence" => new MultipartContent { Content("bytes"), Content("a sequence") },
             _ => new GatedContent { IsOpen = true },
@@ -491,6 +495,9 @@ public sealed class AttemptContentTests
             return false;
         }
     }
+
+    /// <summary>An application's may read its stream in a way that does not ask whether it has been read.</summary>
+    private sealed class OwnStreamContent() : StreamContent(new MemoryStream("hello"u8.ToArray()));
 
     /// <summary>Begins to write two pieces and a bit, and does not wait for it.</summary>
     private sealed class CarelessContent : HttpContent

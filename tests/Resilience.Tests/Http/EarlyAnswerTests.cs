@@ -1,6 +1,7 @@
 using System.Net;
 using Resilience.Backends;
 using Resilience.Http;
+using Resilience.Tests.Infrastructure;
 
 namespace Resilience.Tests.Http;
 
@@ -8,6 +9,7 @@ namespace Resilience.Tests.Http;
 /// Over HTTP/2 an answer can come while the request's content is still being sent: whatever becomes of that content, no
 /// request hangs on it (laws 1 and 10), and no backend is blamed for what failed on this side (law 4, R99).
 /// </summary>
+[Collection(HttpTelemetryCollection.Name)]
 public sealed class EarlyAnswerTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
@@ -30,6 +32,38 @@ public sealed class EarlyAnswerTests
         rig.Sent.Should().Equal("b1", "b2");
         rig.InFlight.Should().Be(0);
         await sent!.Invoking(task => task.WaitAsync(Limit)).Should().ThrowAsync<OperationCanceledException>();
+    }
+
+    /// <summary>
+    /// Ending the content aborts its answer too, which was then handed out all the same: nothing may be ended before another
+    /// attempt is certain.
+    /// </summary>
+    [Fact]
+    public async Task Send_BackendRefusesEarlyAndNoOtherMayBeAsked_GivesItsAnswerWhole()
+    {
+        using var rig = Rig(1);
+        Task? sent = null;
+        var early = Early(503, sending => sent = sending);
+        rig.On(
+            "b1",
+            async (request, token) =>
+            {
+                var response = await early(request, token);
+                // Longer than anybody waits.
+                response.Headers.RetryAfter = new(TimeSpan.FromDays(1));
+                return response;
+            }
+        );
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        var content = new SourceContent();
+        request.Content = content;
+        request.ConfigureResilience(options => options.IsContentReplayable = true);
+
+        using var response = await rig.SendAsync(request);
+
+        response.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
+        sent!.IsCompleted.Should().BeFalse("its answer is still the request's");
+        content.Gate.SetResult();
     }
 
     /// <summary>The race: it begins when the attempt's token ends it no more, and before it is given up.</summary>
@@ -95,10 +129,11 @@ public sealed class EarlyAnswerTests
     [Fact]
     public async Task Send_ContentThatIsWaitedForFailsAfterTheAnswer_IsTheContentsFailure()
     {
-        using var rig = Rig(2);
+        using var metrics = new MetricRecord("early");
+        using var rig = Rig(2, name: "early");
         rig.On("b1", Early(200));
         var source = new GatedSource();
-        using var request = new HttpRequestMessage(HttpMethod.Put, "http://catalog/");
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://early/");
         request.Content = new StreamContent(source);
 
         var sending = rig.SendAsync(request);
@@ -107,6 +142,7 @@ public sealed class EarlyAnswerTests
         var thrown = await sending.Invoking(task => task).Should().ThrowAsync<InvalidDataException>();
         thrown.WithMessage("the source broke");
         thrown.Which.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.Request);
+        (await metrics.WhenHeardAsync(1)).Should().Contain("resilience.request.duration 0 [resilience.result=request]");
         rig.Sent.Should().Equal("b1");
         rig["b1"].Failures.Should().Be(0);
         rig.InFlight.Should().Be(0);
@@ -141,7 +177,7 @@ public sealed class EarlyAnswerTests
         content.Gate.TrySetResult();
     }
 
-    private static HttpRig Rig(int backends, TimeSpan? idleWrite = null) =>
+    private static HttpRig Rig(int backends, TimeSpan? idleWrite = null, string name = "catalog") =>
         new(
             backends,
             options =>
@@ -149,7 +185,8 @@ public sealed class EarlyAnswerTests
                 options.Timeouts.IdleWrite = idleWrite ?? TimeSpan.FromSeconds(30);
                 options.Timeouts.Total = Timeout.InfiniteTimeSpan;
                 options.Timeouts.Attempt = Timeout.InfiniteTimeSpan;
-            }
+            },
+            name: name
         );
 
     /// <summary>As over HTTP/2: the content goes out beside the answer, to a window that is never opened.</summary>

@@ -245,6 +245,41 @@ public sealed class IdleWriteTests
         rig.Pool.Backends.Sum(backend => backend.Failures).Should().Be(0);
     }
 
+    /// <summary>When its write throws, both tokens have ended: the connection's was the first.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Send_TransportEndsAContentWhoseOwnTokenIsLinked_IsALostConnection(bool hasLimit)
+    {
+        using var rig = Rig(2, hasLimit ? Limit : Timeout.InfiniteTimeSpan);
+        rig.On(
+                "b1",
+                async (request, token) =>
+                {
+                    var stream = CancellationTokenSource.CreateLinkedTokenSource(token);
+                    var copying = request.Content!.CopyToAsync(new WindowWire(stream), stream.Token);
+                    await stream.CancelAsync();
+                    await copying;
+                    return new HttpResponseMessage();
+                }
+            )
+            .On("b2", Answers.Reading(Answers.Status(201)));
+        using var request = Put(HttpMethod.Put);
+        request.Content = new CallContent(
+            async (stream, token) =>
+            {
+                using var own = CancellationTokenSource.CreateLinkedTokenSource(token);
+                await stream.WriteAsync(Bytes, own.Token);
+            }
+        );
+        request.ConfigureResilience(options => options.IsContentReplayable = true);
+
+        using var response = await rig.SendAsync(request);
+
+        response.GetAttempts().Select(each => each.Outcome.Failure).Should().Equal(FailureKind.ConnectionLost, 0);
+        rig["b1"].Failures.Should().Be(1);
+    }
+
     public static TheoryData<string, string, int, bool> Uploads()
     {
         var data = new TheoryData<string, string, int, bool>();

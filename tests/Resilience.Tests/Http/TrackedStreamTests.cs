@@ -82,6 +82,23 @@ public sealed class TrackedStreamTests
         rig.InFlight.Should().Be(0);
     }
 
+    /// <summary>What is here already may be read in any order, and in part.</summary>
+    [Fact]
+    public async Task Read_BodyThatIsHereFromItsMiddleOn_IsNotTakenForCutShort()
+    {
+        using var rig = new HttpRig(1);
+        rig.On("b1", Answers.Body(new ByteArrayContent(new byte[100])));
+        using var response = await rig.SendAsync();
+        var body = await response.Content.ReadAsStreamAsync();
+        body.Position = 96;
+
+        var read = await body.ReadAtLeastAsync(new byte[10], 10, throwOnEndOfStream: false);
+
+        read.Should().Be(4);
+        rig["b1"].Failures.Should().Be(0);
+        rig.InFlight.Should().Be(0);
+    }
+
     [Fact]
     public async Task ReadAsync_InnerThrowsBeforeItsFirstAwait_BlamesTheBackend()
     {
