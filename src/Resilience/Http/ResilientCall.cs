@@ -446,10 +446,14 @@ internal sealed class ResilientCall
         if (!_isDelivered)
         {
             EndContent();
-            _response?.Dispose();
         }
 
+        // Before the response, whose disposal may throw.
         _message.Restore();
+        if (!_isDelivered)
+        {
+            _response?.Dispose();
+        }
 
         _limit.End(isTokenFree: false);
         if (_attemptSpan is not null)

@@ -148,6 +148,32 @@ public sealed class EarlyAnswerTests
         rig.InFlight.Should().Be(0);
     }
 
+    [Fact]
+    public async Task Send_AnswerThatIsGivenUpThrowsWhenDisposed_TheMessageLeavesAsItCame()
+    {
+        using var rig = Rig(1);
+        rig.On(
+            "b1",
+            async (request, token) =>
+            {
+                var response = await Early(200)(request, token);
+                response.Content = new StreamContent(new StubbornStream());
+                return response;
+            }
+        );
+        var source = new GatedSource();
+        using var request = HttpRig.Post(new StreamContent(source));
+        var (address, content) = (request.RequestUri, request.Content);
+
+        var sending = rig.SendAsync(request);
+        source.Gate.SetException(new InvalidDataException("the source broke"));
+
+        await sending.Invoking(task => task).Should().ThrowAsync<NotSupportedException>();
+        request.RequestUri.Should().BeSameAs(address);
+        request.Content.Should().BeSameAs(content);
+        rig.InFlight.Should().Be(0);
+    }
+
     /// <summary>The caller reads while the content is sent; the platform aborts both when the content fails.</summary>
     [Theory]
     [InlineData(true)]
@@ -246,6 +272,11 @@ public sealed class EarlyAnswerTests
             int bufferSize,
             CancellationToken cancellationToken
         ) => await ReadAsync(Memory<byte>.Empty, cancellationToken);
+    }
+
+    private sealed class StubbornStream : MemoryStream
+    {
+        protected override void Dispose(bool disposing) => throw new NotSupportedException("It does not close.");
     }
 
     /// <summary>A content of the application's own kind, for which nobody waits.</summary>
